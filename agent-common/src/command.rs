@@ -1,0 +1,77 @@
+//! Orders to the programs that the agent runs itself (`BPF_PROG_TEST_RUN`). Such a run is atomic against SIGKILL:
+//! it happens whole or not at all.
+
+/// Bytes that the kernel wants before the order: an empty Ethernet header.
+pub const HEADER: usize = 14;
+
+/// What every order carries.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// Fold: the cgroup's key. Retire: the account. Repair: the process.
+    pub key: u64,
+    /// Fold: the account. Retire: the workload. Repair: the word as it must be now, 0 for none.
+    pub from: u64,
+    /// Repair: the word as it shall be, 0 for none.
+    pub to: u64,
+}
+
+/// Bytes of an order with its header.
+pub const SIZE: usize = HEADER + size_of::<Command>();
+
+/// What a run answers.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, whole.
+    Done = 0,
+    /// The order could not be read.
+    Malformed = 1,
+    /// There is no such row, account or process any more: nothing was done.
+    Absent = 2,
+    /// No room for the sum: nothing was done.
+    Full = 3,
+    /// The process changed meanwhile: nothing was done.
+    Changed = 4,
+}
+
+impl Answer {
+    /// The answer that a return value stands for.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Done,
+            1 => Self::Malformed,
+            2 => Self::Absent,
+            3 => Self::Full,
+            4 => Self::Changed,
+            _ => return None,
+        })
+    }
+}
+
+impl Command {
+    /// The order as the kernel takes it: an empty header, then the fields in the machine's byte order.
+    #[must_use]
+    pub fn packet(&self) -> [u8; SIZE] {
+        let mut packet = [0; SIZE];
+        let Self { key, from, to } = *self;
+        for (place, field) in packet[HEADER..].as_chunks_mut::<8>().0.iter_mut().zip([key, from, to]) {
+            *place = field.to_ne_bytes();
+        }
+        packet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, HEADER, SIZE};
+
+    #[test]
+    fn an_order_keeps_its_fields() {
+        let packet = Command { key: 1, from: 2, to: u64::MAX }.packet();
+        assert_eq!((packet.len(), packet[..HEADER].iter().sum::<u8>()), (SIZE, 0));
+        assert_eq!(packet[HEADER + 8..HEADER + 16], 2_u64.to_ne_bytes());
+        assert_eq!(packet[HEADER + 16..], u64::MAX.to_ne_bytes());
+    }
+}

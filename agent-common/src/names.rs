@@ -1,0 +1,46 @@
+//! Names of maps, programs and globals, once for both sides.
+
+/// Maps: `HASH<u32 tgid, u64>`, see [`crate::word::Word`].
+pub const PROC: &str = "PROC";
+/// `HASH<u32 cgroup, Row>`.
+pub const ROWS: &str = "ROWS";
+/// `HASH<u64 account or workload, Row>`: sums of the dead.
+pub const FOLDED: &str = "FOLDED";
+/// `HASH<u64 account or workload, bytes>`: who a sum belongs to. The agent alone reads and writes it.
+pub const NAMES: &str = "NAMES";
+/// `HASH<u32 cgroup, u64 account>`. The agent alone reads and writes it.
+pub const OWNERS: &str = "OWNERS";
+/// `ARRAY<u64>`, see [`crate::tally::Tally`].
+pub const TALLIES: &str = "TALLIES";
+/// `RINGBUF`, see [`crate::event::Event`].
+pub const EVENTS: &str = "EVENTS";
+/// `ARRAY<u64>` of one: what a self-test of the exit program saw.
+pub const PROBE: &str = "PROBE";
+/// `ARRAY<[u64; META_WORDS]>` of one: what a set of pins is. Written last: without it nothing is adopted.
+pub const META: &str = "META";
+/// Words in `META`: magic, layout, digest of the object, hierarchy, rest 0.
+pub const META_WORDS: usize = 8;
+/// First word of `META`.
+pub const META_MAGIC: u64 = 0x706c_696d_736f_6c6c;
+/// aya-log's ring buffer.
+pub const LOGS: &str = "AYA_LOGS";
+
+/// Room in `ROWS`.
+pub const ROWS_MAX: u32 = 32_768;
+/// Room in `PROC` unless the agent sets it.
+pub const PROC_MAX: u32 = 131_072;
+/// Room in `FOLDED`, `NAMES`: 5,000 dead accounts, as many live ones as rows, 2,000 workloads.
+pub const FOLDED_MAX: u32 = 8_192;
+/// Room in `NAMES` and `OWNERS`: one per row and one per folded sum.
+pub const NAMES_MAX: u32 = ROWS_MAX + FOLDED_MAX;
+/// Bytes of a value in `NAMES`.
+pub const NAME_LEN: usize = 2_048;
+/// Bytes of the ring buffer unless the agent sets them.
+pub const EVENTS_BYTES: u32 = 4 << 20;
+
+/// Globals beside the offsets of [`crate::kernel_fields`]: the hierarchy whose cgroups are counted, 0 for cgroup2.
+pub const HIERARCHY_ID: &str = "HIERARCHY_ID";
+/// Offset in `css_set` of the pointer to the pids controller's state: used where `HIERARCHY_ID` is not 0.
+pub const CSS_SET_PIDS: &str = "CSS_SET_PIDS";
+/// 1 where `mark_victim` gives the task (6.8 and later), 0 where it gives a pid.
+pub const OOM_HAS_TASK: &str = "OOM_HAS_TASK";

@@ -1,0 +1,70 @@
+//! The task iterator: it enters processes that began before the programs did, and prints the kernel's truth beside
+//! our word, for the agent to compare.
+
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, seq_file},
+    helpers::generated::bpf_seq_write,
+};
+use plimsoll_common::{seen::Seen, tally::Tally, word::Word};
+
+use crate::{
+    atomic,
+    count::{gauge, tally},
+    fields::Task,
+    maps::PROC,
+};
+
+/// `struct bpf_iter__task`, kernel/bpf/task_iter.c.
+#[repr(C)]
+struct Context {
+    meta: *const Meta,
+    task: *const u8,
+}
+
+/// `struct bpf_iter_meta`, include/linux/bpf.h.
+#[repr(C)]
+struct Meta {
+    seq: *mut seq_file,
+    session_id: u64,
+    seq_num: u64,
+}
+
+// hook: iter/task, once per task and once at the end without one
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+extern "C" fn tasks(ctx: *const Context) -> i32 {
+    // SAFETY: the verifier knows both members of the context.
+    let (seq, task) = unsafe { ((*(*ctx).meta).seq, (*ctx).task) };
+    if task.is_null() {
+        return 0;
+    }
+    let task = Task(task);
+    let tgid = task.tgid();
+    let threads = task.live_threads();
+    if task.pid() != tgid || threads == 0 {
+        return 0; // not a leader, or a process that is over
+    }
+    let kernel = Word::new(task.cgroup() as u32, threads);
+    let seen = Seen { kernel: kernel.0, ours: enter(task, tgid, kernel), tgid, pad: 0 };
+    // SAFETY: `seen` is whole; a full buffer makes the kernel run this task again.
+    if unsafe { bpf_seq_write(seq, (&raw const seen).cast(), Seen::SIZE as u32) } < 0 { 1 } else { 0 }
+}
+
+/// Our word of a process, entered if there was none; 0 where there is no room.
+#[inline(always)]
+fn enter(task: Task, tgid: u32, kernel: Word) -> u64 {
+    if let Some(place) = PROC.get_ptr(tgid) {
+        // SAFETY: `place` is a live map value.
+        return unsafe { atomic::load(place) };
+    }
+    if PROC.insert(tgid, kernel.0, BPF_NOEXIST.into()).is_err() {
+        return 0;
+    }
+    tally(Tally::Seeded);
+    gauge(kernel, 1);
+    // Its last thread may have ended between the look and the entry, unseen: whoever deletes the entry undoes it.
+    if task.live_threads() == 0 && PROC.remove(tgid).is_ok() {
+        gauge(kernel, -1);
+    }
+    kernel.0
+}

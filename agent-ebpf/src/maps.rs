@@ -1,0 +1,52 @@
+//! Every map: who writes it, who reads it, how big it is, what happens when it is full.
+//!
+//! The agent pins all of them and knows them by the names of `plimsoll_common::names`; a test holds the two equal.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, RingBuf},
+};
+use plimsoll_common::{
+    names::{EVENTS_BYTES, FOLDED_MAX, META_WORDS, NAME_LEN, NAMES_MAX, PROC_MAX, ROWS_MAX},
+    row::Row,
+    tally::PLACES,
+};
+
+/// Process to its word. Task programs write, the agent reads in audits. Full: the birth is tallied and its row told
+/// (`untracked`), an audit enters it later.
+#[map]
+pub static PROC: HashMap<u32, u64> = HashMap::with_max_entries(PROC_MAX, 0);
+
+/// Cgroup to its counters. Task programs write, the agent reads and folds. Full: tallied.
+#[map]
+pub static ROWS: HashMap<u32, Row> = HashMap::with_max_entries(ROWS_MAX, 0);
+
+/// Account or workload to the counters of its dead rows. `fold` and `retire` write, the agent reads. Full: the fold
+/// answers so and the row stays.
+#[map]
+pub static FOLDED: HashMap<u64, Row> = HashMap::with_max_entries(FOLDED_MAX, 0);
+
+/// Account or workload to who it is. The agent writes and reads; it lives here because it must live as long as the sums.
+#[map]
+pub static NAMES: HashMap<u64, [u8; NAME_LEN]> = HashMap::with_max_entries(NAMES_MAX, BPF_F_NO_PREALLOC);
+
+/// Cgroup to its account. The agent writes and reads.
+#[map]
+pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(NAMES_MAX, BPF_F_NO_PREALLOC);
+
+/// See `Tally`. All programs write, the agent reads.
+#[map]
+pub static TALLIES: Array<u64> = Array::with_max_entries(PLACES, 0);
+
+/// What happened to cgroups. Full: new events are refused and tallied, the agent walks the hierarchy.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(EVENTS_BYTES, 0);
+
+/// What `probe_exit` saw of the agent's own child. The agent writes and reads, at its start only.
+#[map]
+pub static PROBE: Array<u64> = Array::with_max_entries(2, 0);
+
+/// What this set of pins is: layout, digest, hierarchy. The agent writes it last.
+#[map]
+pub static META: Array<[u64; META_WORDS]> = Array::with_max_entries(1, 0);

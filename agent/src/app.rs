@@ -1,0 +1,197 @@
+//! Puts the parts together and runs them. Decides nothing that a part could decide.
+
+use std::{
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cgroup::{self, Hierarchies, Hierarchy},
+    config::Config,
+    exporter::http::{HttpConfig, Source, serve},
+    inventory::Namer,
+    kernel::{
+        Kernel, Options, Started,
+        events::{Events, open_ring},
+        logs::Logs,
+        plan::version,
+    },
+    ledger::{Files, Owner, Reader, Settings, snapshot::Snapshot},
+    privilege,
+    runtimes::{Roots, propose},
+};
+
+/// The eBPF object that this agent was built with.
+static OBJECT: &[u8] = include_bytes!(env!("PLIMSOLL_EBPF_OBJECT"));
+
+/// What a run needs beside its configuration.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The configuration, flags included.
+    pub config: Config,
+    /// The bpf filesystem that the pins are in.
+    pub bpffs: PathBuf,
+    /// Pins die with the agent.
+    pub no_pin: bool,
+    /// Pins that cannot be adopted are moved aside.
+    pub takeover: bool,
+    /// Another eBPF object than the built-in one.
+    pub programs: Option<PathBuf>,
+    /// Room for processes.
+    pub proc_entries: Option<u32>,
+    /// Bytes of the ring buffer.
+    pub ring_bytes: Option<u32>,
+}
+
+/// Runs the agent until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// One sentence that says what is missing and what to do.
+pub fn run(run: &Run) -> Result<()> {
+    require_root("run")?;
+    let listener = listen(run.config.listen)?;
+    let hierarchies = Hierarchies::read()?;
+    let counted = counted(&hierarchies, &run.config)?;
+    tracing::info!("counting the cgroups of {} at {}", counted.kind, counted.mount.display());
+    let kernel = start(run, &counted)?;
+    match kernel.started {
+        Started::Fresh => tracing::info!("kernel programs attached, all processes entered"),
+        Started::Adopted => tracing::info!("pinned programs and counts adopted: nothing was loaded"),
+        Started::Upgraded => tracing::info!("pinned hooks handed over to this build's programs, counts go on"),
+    }
+    let logs = Logs::open(&kernel.directory)?;
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    privilege::drop_all_but(&privilege::needed(version(&release))).context("drop capabilities")?;
+    give_memory_back();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let files = Files { hierarchies, counted };
+    let result = runtime.block_on(live(&run.config, listener, kernel, logs, files));
+    runtime.shutdown_background();
+    if !run.no_pin {
+        tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
+    }
+    result
+}
+
+/// Refuses with what to do where this is not root.
+///
+/// # Errors
+/// This is not root.
+pub fn require_root(command: &str) -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("`plimsoll {command}` needs root to load kernel programs: run it with sudo");
+    }
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("listen on {address}: choose another address with --listen"))?;
+    listener.set_nonblocking(true).context("prepare the listening socket")?;
+    Ok(listener)
+}
+
+/// The hierarchy whose cgroups are counted.
+///
+/// # Errors
+/// None is mounted, or not the one wished for.
+pub fn counted(hierarchies: &Hierarchies, config: &Config) -> Result<Hierarchy> {
+    let outside = cgroup::container_outside_cgroup2(hierarchies, |path| propose(path).is_some());
+    if let Some(path) = &outside {
+        tracing::info!("the tasks of {} are in no container of cgroup2", cgroup::printable(path));
+    }
+    Ok(cgroup::choose(hierarchies, outside.is_some(), config.wish())?.clone())
+}
+
+fn start(run: &Run, counted: &Hierarchy) -> Result<Kernel> {
+    let object = match &run.programs {
+        Some(path) => std::fs::read(path).with_context(|| format!("read kernel programs {}", path.display()))?,
+        None => OBJECT.to_vec(),
+    };
+    let own = cgroup::path_of_pid(std::process::id(), counted).context("find the agent's own cgroup")?;
+    let own = own.context("find the agent's own cgroup: /proc/self/cgroup does not list this hierarchy")?;
+    let options = Options {
+        bpffs: run.bpffs.clone(),
+        private: run.no_pin,
+        takeover: run.takeover,
+        object,
+        proc_entries: run.proc_entries,
+        ring_bytes: run.ring_bytes,
+        hierarchy_id: counted.hierarchy_id,
+        own_cgroup: cgroup::id_of(&cgroup::directory(&counted.mount, &own)).context("find the agent's own cgroup")?,
+    };
+    Ok(Kernel::start(&options)?)
+}
+
+/// Reading the kernel's types takes tens of MB for a moment; the allocator would keep them for ever.
+fn give_memory_back() {
+    // SAFETY: malloc_trim touches free memory of the allocator only.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+async fn live(config: &Config, listener: TcpListener, kernel: Kernel, logs: Logs, files: Files) -> Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
+    let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
+    let namer = Namer::new(Roots::find(config.docker_root.as_deref()), config.labels.clone());
+    let settings = Settings { retention: config.retention() };
+    let (owner, reader) = Owner::new(kernel, events, files, namer, settings)?;
+    let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
+    tokio::spawn(logs.carry());
+    tokio::spawn(tell_ready(reader.clone(), config.listen));
+    tokio::select! {
+        result = tokio::spawn(owner.run()) => {
+            result.context("own the state")??;
+            bail!("the ring buffer ended")
+        }
+        result = serve(listener, http, reader, ended()) => result.context("serve metrics"),
+    }
+}
+
+async fn tell_ready(mut reader: Reader, address: SocketAddr) {
+    if reader.until_ready().await {
+        tracing::info!("ready: metrics on http://{address}/metrics");
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+            tracing::debug!("nobody hears that the agent is ready: {error}");
+        }
+    }
+}
+
+/// Ready once somebody wants the agent to end.
+async fn ended() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
+        _ = interrupt.recv() => tracing::info!("interrupted: ending"),
+    }
+}
+
+impl Source for Reader {
+    fn snapshot(&self) -> impl Future<Output = Option<Arc<Snapshot>>> + Send {
+        Self::snapshot(self)
+    }
+
+    fn ready(&self) -> bool {
+        Self::ready(self)
+    }
+
+    fn scraped(&self, taken: SystemTime) {
+        self.shown(taken);
+    }
+}

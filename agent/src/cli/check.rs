@@ -1,0 +1,132 @@
+//! `plimsoll check`: what this host allows, what is left out, and why.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{BPFFS, table::table};
+use crate::{
+    app,
+    cgroup::Hierarchies,
+    config::Config,
+    kernel::{plan::version, pins, start::host_plan},
+    privilege,
+    runtimes::Roots,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Configuration file (TOML): checked too.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The bpf filesystem that programs and counts are pinned in.
+    #[arg(long, value_name = "DIR", default_value = BPFFS)]
+    bpffs: PathBuf,
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the answer.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Line {
+    feature: String,
+    state: State,
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Ok,
+    LeftOut,
+    Missing,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::LeftOut => "left out",
+            Self::Missing => "MISSING",
+        }
+    }
+}
+
+fn line(feature: impl Into<String>, state: State, reason: impl Into<String>) -> Line {
+    Line { feature: feature.into(), state, reason: reason.into() }
+}
+
+impl Arguments {
+    /// Ends with 1 where something is missing that nothing works without.
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let config = Config::load(self.config.as_deref())?;
+        let mut lines = vec![privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)];
+        lines.extend(program_lines());
+        lines.extend(docker_lines(&config));
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&lines)?);
+        } else {
+            let rows = lines.iter().map(|Line { feature, state, reason }| {
+                vec![feature.clone(), state.as_str().into(), reason.clone()]
+            });
+            println!("{}", table(&["FEATURE", "STATE", "REASON"], rows, &[]));
+        }
+        let missing = lines.iter().any(|line| line.state == State::Missing);
+        Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn privilege_line() -> Line {
+    match app::require_root("run") {
+        Err(error) => line("privilege", State::Missing, error.to_string()),
+        Ok(()) => {
+            let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+            let mut kept: Vec<_> = privilege::needed(version(&release)).iter().map(ToString::to_string).collect();
+            kept.sort_unstable();
+            line("privilege", State::Ok, format!("root; once everything is loaded, kept: {}", kept.join(", ")))
+        }
+    }
+}
+
+fn cgroup_line(config: &Config) -> Line {
+    let counted = Hierarchies::read().map_err(Into::into).and_then(|found| app::counted(&found, config));
+    match counted {
+        Ok(counted) => line("cgroups", State::Ok, format!("{} at {}", counted.kind, counted.mount.display())),
+        Err(error) => line("cgroups", State::Missing, format!("{error:#}")),
+    }
+}
+
+fn pins_line(bpffs: &std::path::Path) -> Line {
+    match pins::look(bpffs) {
+        Ok(said) => line("pins", State::Ok, said),
+        Err(error) => line("pins", State::Missing, error.to_string()),
+    }
+}
+
+fn program_lines() -> Vec<Line> {
+    match host_plan() {
+        Err(error) => vec![line("kernel programs", State::Missing, error.to_string())],
+        Ok(plan) => plan
+            .into_iter()
+            .map(|decision| match decision.left_out {
+                None => line(decision.hook.feature, State::Ok, format!("tp_btf/{}", decision.hook.tracepoint)),
+                Some(reason) => line(decision.hook.feature, State::LeftOut, reason),
+            })
+            .collect(),
+    }
+}
+
+fn docker_lines(config: &Config) -> Vec<Line> {
+    let Roots { docker, problems } = Roots::find(config.docker_root.as_deref());
+    let root = |root: &crate::runtimes::DockerRoot| {
+        let path = root.path.join("containers");
+        match std::fs::read_dir(&path) {
+            Ok(_) => line("names from docker", State::Ok, format!("{} ({})", root.path.display(), root.source)),
+            Err(error) => line("names from docker", State::LeftOut, format!("{}: {error}", path.display())),
+        }
+    };
+    let problems = problems.iter().map(|problem| line("names from docker", State::LeftOut, problem.to_string()));
+    docker.iter().map(root).chain(problems).collect()
+}

@@ -1,0 +1,114 @@
+//! The command line.
+
+mod check;
+mod ps;
+mod run;
+mod table;
+
+use std::{
+    io::IsTerminal as _,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::kernel::pins;
+
+/// Accounts for every container of this host: processes, threads, forks, execs and exits, counted in the kernel as
+/// they happen and served to Prometheus. Talks to no container daemon.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Count and serve metrics, in the foreground, until SIGTERM or Ctrl-C.
+    ///
+    /// Programs and counts are pinned: they outlive the agent, and the next one goes on with them.
+    Run(run::Arguments),
+    /// Show what this host allows, what is left out, and why. Loads nothing, changes nothing.
+    Check(check::Arguments),
+    /// Show the processes of every container, as a running agent knows them.
+    Ps(ps::Arguments),
+    /// Remove every program, map and pin of Plimsoll from the kernel. Counts are lost.
+    Cleanup(Cleanup),
+}
+
+#[derive(Debug, clap::Args)]
+struct Cleanup {
+    /// The bpf filesystem that the pins are in.
+    #[arg(long, value_name = "DIR", default_value = BPFFS)]
+    bpffs: PathBuf,
+}
+
+/// Where bpf filesystems are mounted.
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// How much is logged to stderr.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// One sentence that says what went wrong and what to do.
+    pub fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Run(arguments) => arguments.run(),
+            Command::Check(arguments) => arguments.run(),
+            Command::Ps(arguments) => arguments.run(),
+            Command::Cleanup(arguments) => arguments.run(),
+        }
+    }
+}
+
+impl Cleanup {
+    fn run(self) -> Result<ExitCode> {
+        crate::app::require_root("cleanup")?;
+        if !pins::exist(&self.bpffs) {
+            println!("nothing is pinned in {}", self.bpffs.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+        pins::Pins::lock(&self.bpffs)?.remove_all()?;
+        println!("removed: no program, map or pin of Plimsoll is left in {}", self.bpffs.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Logs to stderr, in colours on a terminal only.
+fn log_to_stderr(level: Level, json: bool) {
+    let level = match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_max_level(level);
+    if json { log.json().init() } else { log.init() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,79 @@
+//! `plimsoll run`.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+
+use super::{BPFFS, Level, log_to_stderr};
+use crate::{
+    app::{self, Run},
+    config::{Config, Hierarchy},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Configuration file (TOML). Without one the built-in defaults are in force.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where metrics are served [default: 127.0.0.1:17546].
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Docker's data root. Found by itself where it is in daemon.json or on the daemon's command line.
+    #[arg(long, value_name = "DIR")]
+    docker_root: Option<PathBuf>,
+    /// Which hierarchy's cgroups are counted.
+    #[arg(long, value_enum)]
+    hierarchy: Option<Hierarchy>,
+    /// A name that a request's Host may have, beside loopback and the listen address. May be repeated.
+    #[arg(long = "allowed-host", value_name = "HOST")]
+    allowed_hosts: Vec<String>,
+    /// For a throw-away run: programs and counts end with the agent, and nothing is left in the kernel.
+    #[arg(long)]
+    no_pin: bool,
+    /// Move pins aside that cannot be adopted, and start anew.
+    #[arg(long, conflicts_with = "no_pin")]
+    takeover: bool,
+    /// The bpf filesystem that programs and counts are pinned in.
+    #[arg(long, value_name = "DIR", default_value = BPFFS)]
+    bpffs: PathBuf,
+    /// How much is logged to stderr.
+    #[arg(long, value_enum, default_value = "info")]
+    log_level: Level,
+    /// Log as JSON, a line each.
+    #[arg(long)]
+    log_json: bool,
+    /// Another eBPF object than the built-in one.
+    #[arg(long, hide = true, value_name = "FILE")]
+    programs: Option<PathBuf>,
+    /// Room for processes in the kernel's map.
+    #[arg(long, hide = true, value_name = "N")]
+    proc_entries: Option<u32>,
+    /// Bytes of the ring buffer, a power of two and pages.
+    #[arg(long, hide = true, value_name = "N")]
+    ring_bytes: Option<u32>,
+    /// Seconds that series of a dead container stay.
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    retention: Option<u64>,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        log_to_stderr(self.log_level, self.log_json);
+        let mut config = Config::load(self.config.as_deref())?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.docker_root = self.docker_root.or(config.docker_root);
+        config.allowed_hosts.extend(self.allowed_hosts);
+        config.retention_seconds = self.retention.unwrap_or(config.retention_seconds);
+        config.hierarchy = self.hierarchy.unwrap_or(config.hierarchy);
+        app::run(&Run {
+            config,
+            bpffs: self.bpffs,
+            no_pin: self.no_pin,
+            takeover: self.takeover,
+            programs: self.programs,
+            proc_entries: self.proc_entries,
+            ring_bytes: self.ring_bytes,
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,108 @@
+//! Snapshots for tests.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::ledger::snapshot::{
+    Account, Gauges, Health, Identity, Kind, Node, Program, Snapshot, Totals, Workload, WorkloadKind,
+};
+
+/// Strings as somebody who wants to break the page would choose them.
+pub const HOSTILE: [&str; 10] = [
+    "",
+    "quote\"} 1\ncontainer_processes 9",
+    "back\\slash\\",
+    "\\",
+    "\"",
+    "\n\n",
+    "nul\0bell\u{7}cr\r tab\t",
+    "\\xff\\xfe",
+    "…é😀\u{202e}\u{2028}",
+    "# HELP x y\n# TYPE x counter\nx 1",
+];
+
+pub fn moment(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(1_795_380_000_000 + millis)
+}
+
+pub fn totals(seed: u64) -> Totals {
+    Totals {
+        forks: seed,
+        thread_creations: seed + 1,
+        execs: seed + 2,
+        exits_ok: seed + 3,
+        exits_error: seed + 4,
+        exits_signal: seed + 5,
+        oom_kills: seed + 6,
+    }
+}
+
+/// An account whose strings all hold `text`.
+pub fn account(id: &str, text: &str) -> Account {
+    let owned = || text.to_owned();
+    let identity = Identity {
+        id: id.to_owned(),
+        kind: Kind::Container,
+        name: owned(),
+        image: owned(),
+        container_id: owned(),
+        runtime: "docker".to_owned(),
+        project: owned(),
+        service: owned(),
+        labels: BTreeMap::from([(format!("com.example.{text}"), owned())]),
+        created: Some(moment(0)),
+        started: Some(moment(1_250)),
+    };
+    let gauges = Gauges { processes: 3, threads: 7, threads_max: Some(100), degraded: true };
+    Account {
+        identity: Arc::new(identity),
+        gauges: Some(gauges),
+        totals: totals(10),
+        last_seen: moment(2_500),
+    }
+}
+
+/// A snapshot of these accounts, each a workload too.
+pub fn snapshot(accounts: Vec<Account>) -> Arc<Snapshot> {
+    let workload =
+        |account: &Account| Workload { kind: WorkloadKind::Image, name: account.identity.id.clone() };
+    let workloads = accounts.iter().map(|account| (workload(account), account.totals)).collect();
+    let node = Node { processes: 41, threads: 42, totals: totals(1_000) };
+    Arc::new(Snapshot { taken: moment(3_000), accounts, workloads, node, health: health() })
+}
+
+/// A snapshot of so many accounts as real ones look, a tenth of them dead.
+pub fn many(count: usize) -> Arc<Snapshot> {
+    let mut accounts: Vec<Account> = (0..count)
+        .map(|place| {
+            let mut account = account(&format!("/docker/{place:064x}"), "registry.example/shop/api:1.2.3");
+            if place % 10 == 0 {
+                account.gauges = None;
+            }
+            account
+        })
+        .collect();
+    accounts.sort_by(|one, other| one.identity.id.cmp(&other.identity.id));
+    snapshot(accounts)
+}
+
+pub fn health() -> Health {
+    let hook = "tp_btf/task_newtask".to_owned();
+    let attached = Program { name: "task_newtask", hook, left_out: None, cost: Some((7, 2_500_000_000)) };
+    let reason = Some("no \"freezer\"\nhere".to_owned());
+    let left_out =
+        Program { name: "cgroup_freeze", hook: "tp_btf/x".to_owned(), left_out: reason, cost: None };
+    Health {
+        events_lost: 1,
+        tallies: vec![("proc_full", 2), ("rows_full", 3)],
+        unresolved: 4,
+        folded_accounts: 5,
+        audit_corrections: 6,
+        last_audit: Some(moment(0)),
+        maps: vec![("PROC", 10, 20), ("ROWS", 30, 40)],
+        programs: vec![attached, left_out],
+    }
+}

@@ -1,0 +1,103 @@
+//! Writes the labels of a sample, in the order of their names, none of them twice.
+
+use super::escape::{label_name, push_value};
+use crate::ledger::snapshot::{Identity, Workload};
+
+/// Whose a sample is: what its labels are made of.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    /// An account, with the labels that cAdvisor gives it.
+    Account(&'a Identity),
+    /// An account, with all labels that we know.
+    Info(&'a Identity),
+    /// A workload.
+    Workload(&'a Workload),
+    /// The host, which needs no label.
+    Node,
+}
+
+impl Owner<'_> {
+    /// Appends `{name="value",...}`, or nothing where there is no label.
+    pub fn push_labels(self, reason: Option<&str>, out: &mut String) {
+        let mut labels = Labels { out, open: false };
+        match self {
+            Self::Account(identity) => {
+                let Identity { id, image, name, .. } = identity;
+                labels.container(identity);
+                labels.pairs([("id", id), ("image", image), ("name", name)]);
+            }
+            Self::Info(identity) => labels.info(identity),
+            Self::Workload(workload) => labels.pair("kind", workload.kind.as_str()),
+            Self::Node => {}
+        }
+        if let Some(reason) = reason {
+            labels.pair("reason", reason);
+        }
+        if let Self::Workload(workload) = self {
+            labels.pair("workload", &workload.name);
+        }
+        labels.close();
+    }
+}
+
+/// The labels of one sample, while they are written.
+struct Labels<'a> {
+    out: &'a mut String,
+    open: bool,
+}
+
+impl Labels<'_> {
+    fn pair(&mut self, name: &str, value: &str) {
+        self.begin();
+        self.out.push_str(name);
+        self.value(value);
+    }
+
+    fn pairs<const N: usize>(&mut self, pairs: [(&str, &String); N]) {
+        for (name, value) in pairs {
+            self.pair(name, value);
+        }
+    }
+
+    /// `container_label_*`. Of keys that become the same name the first counts, as in cAdvisor.
+    fn container(&mut self, identity: &Identity) {
+        let mut labels: Vec<(&String, &String)> = identity.labels.iter().collect();
+        // Clean names are nearly always in the order of the keys and differ.
+        if !labels.is_sorted_by(|(one, _), (other, _)| label_name(one).lt(label_name(other))) {
+            labels.sort_by(|(one, _), (other, _)| label_name(one).cmp(label_name(other)));
+            labels.dedup_by(|(later, _), (first, _)| label_name(later).eq(label_name(first)));
+        }
+        for (key, value) in labels {
+            self.begin();
+            self.out.push_str("container_label_");
+            self.out.extend(label_name(key));
+            self.value(value);
+        }
+    }
+
+    fn info(&mut self, identity: &Identity) {
+        let Identity { id, kind, name, image, container_id, runtime, project, service, .. } = identity;
+        self.pair("container_id", container_id);
+        self.container(identity);
+        self.pairs([("id", id), ("image", image)]);
+        self.pair("kind", kind.as_str());
+        self.pairs([("name", name), ("project", project), ("runtime", runtime), ("service", service)]);
+    }
+
+    fn begin(&mut self) {
+        self.out.push(if self.open { ',' } else { '{' });
+        self.open = true;
+    }
+
+    fn value(&mut self, value: &str) {
+        self.out.push_str("=\"");
+        push_value(self.out, value);
+        self.out.push('"');
+    }
+
+    fn close(self) {
+        if self.open {
+            self.out.push('}');
+        }
+    }
+}

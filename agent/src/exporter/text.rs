@@ -1,0 +1,137 @@
+//! Writes the ledger as Prometheus text 0.0.4, chunk by chunk: 10,000 accounts never stand in memory at once.
+
+use std::{
+    fmt::{Arguments, Write},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+
+use super::{
+    families::{FAMILIES, Family, Read, Sample},
+    labels::Owner,
+};
+use crate::ledger::snapshot::Snapshot;
+
+/// Bytes after which a chunk is handed out.
+const CHUNK: usize = 64 << 10;
+/// Room kept for the last sample of a chunk, which may go past it.
+const SLACK: usize = 4 << 10;
+
+/// The page of one snapshot, as an iterator of chunks of about 64 kB.
+#[derive(Debug)]
+pub struct Page {
+    snapshot: Arc<Snapshot>,
+    /// Place in [`FAMILIES`] where the next chunk begins.
+    family: usize,
+    /// Rows of that family that are written.
+    row: usize,
+    /// Whether the family has its `# HELP` and `# TYPE`.
+    headed: bool,
+}
+
+impl Page {
+    /// A page that begins at its first byte.
+    #[must_use]
+    pub const fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, family: 0, row: 0, headed: false }
+    }
+
+    /// Writes rows of a family until the chunk is full. True when none is left.
+    fn write(&mut self, family: &Family, out: &mut String) -> bool {
+        let snapshot = Arc::clone(&self.snapshot);
+        for (owner, sample) in rows(&snapshot, family.read, self.row) {
+            self.row += 1;
+            if sample == Sample::Absent {
+                continue;
+            }
+            if !self.headed {
+                head(out, family);
+                self.headed = true;
+            }
+            push_sample(out, family.name, owner, sample);
+            if out.len() >= CHUNK {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Iterator for Page {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let mut out = String::new();
+        while out.len() < CHUNK {
+            let Some(family) = FAMILIES.get(self.family) else { break };
+            out.reserve(CHUNK + SLACK - out.len());
+            if self.write(family, &mut out) {
+                (self.family, self.row, self.headed) = (self.family + 1, 0, false);
+            }
+        }
+        (!out.is_empty()).then(|| Bytes::from(out))
+    }
+}
+
+type Rows<'a> = Box<dyn Iterator<Item = (Owner<'a>, Sample)> + 'a>;
+
+/// A family's rows from one on.
+fn rows(snapshot: &Snapshot, read: Read, from: usize) -> Rows<'_> {
+    let accounts = snapshot.accounts.iter().skip(from);
+    match read {
+        Read::Account(read) => {
+            Box::new(accounts.map(move |account| (Owner::Account(&account.identity), read(account))))
+        }
+        Read::Info(read) => {
+            Box::new(accounts.map(move |account| (Owner::Info(&account.identity), read(account))))
+        }
+        Read::Workload(read) => {
+            let workloads = snapshot.workloads.iter().skip(from);
+            Box::new(workloads.map(move |(workload, totals)| (Owner::Workload(workload), read(totals))))
+        }
+        Read::Node(read) => {
+            Box::new(std::iter::once(&snapshot.node).skip(from).map(move |node| (Owner::Node, read(node))))
+        }
+    }
+}
+
+fn head(out: &mut String, family: &Family) {
+    let Family { name, help, kind, .. } = family;
+    push(out, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+}
+
+fn push_sample(out: &mut String, name: &str, owner: Owner<'_>, sample: Sample) {
+    match sample {
+        Sample::Absent => {}
+        Sample::Count(count) => line(out, name, owner, None, format_args!("{count}")),
+        Sample::Time(time) => line(out, name, owner, None, format_args!("{}", seconds(time))),
+        Sample::Exits(exits) => {
+            for (reason, count) in exits {
+                line(out, name, owner, Some(reason), format_args!("{count}"));
+            }
+        }
+    }
+}
+
+/// Appends one sample.
+fn line(out: &mut String, name: &str, owner: Owner<'_>, reason: Option<&str>, value: Arguments<'_>) {
+    out.push_str(name);
+    owner.push_labels(reason, out);
+    push(out, format_args!(" {value}\n"));
+}
+
+/// A moment as seconds since 1970, to the millisecond.
+fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::new(since.as_secs(), since.subsec_millis() * 1_000_000).as_secs_f64()
+}
+
+fn push(out: &mut String, text: Arguments<'_>) {
+    // Writing to a `String` cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The pinned maps, opened and typed. Never creates one.
+
+use std::{os::fd::AsFd as _, path::Path};
+
+use aya::{
+    Pod,
+    maps::{Array, HashMap, IterableMap as _, Map, MapData, MapError, MapType},
+};
+use plimsoll_common::{
+    names::{self, META_MAGIC, META_WORDS, NAME_LEN},
+    row::Row,
+    tally::Tally,
+};
+
+use super::{Error, sys};
+
+/// `BPF_NOEXIST`, include/uapi/linux/bpf.h.
+const BPF_NOEXIST: u64 = 1;
+
+/// What identifies a set of pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Digest of the object that works behind the hooks.
+    pub digest: u64,
+    /// The hierarchy whose cgroup ids are the keys; 0 is cgroup2.
+    pub hierarchy_id: u32,
+}
+
+/// The maps, by what they hold.
+pub struct Maps {
+    proc: HashMap<MapData, u32, u64>,
+    rows: HashMap<MapData, u32, Row>,
+    folded: HashMap<MapData, u64, Row>,
+    names: HashMap<MapData, u64, [u8; NAME_LEN]>,
+    owners: HashMap<MapData, u32, u64>,
+    tallies: Array<MapData, u64>,
+}
+
+/// Shape of each map that the agent opens: what a pin must be before it is used. aya checks no reused pin.
+const SHAPES: &[(&str, MapType, usize, usize)] = &[
+    (names::PROC, MapType::Hash, 4, 8),
+    (names::ROWS, MapType::Hash, 4, size_of::<Row>()),
+    (names::FOLDED, MapType::Hash, 8, size_of::<Row>()),
+    (names::NAMES, MapType::Hash, 8, NAME_LEN),
+    (names::OWNERS, MapType::Hash, 4, 8),
+    (names::TALLIES, MapType::Array, 4, 8),
+    (names::PROBE, MapType::Array, 4, 8),
+    (names::META, MapType::Array, 4, 8 * META_WORDS),
+    (names::EVENTS, MapType::RingBuf, 0, 0),
+    (names::LOGS, MapType::RingBuf, 0, 0),
+];
+
+/// Names of all maps that are pinned, slots of hooks aside.
+pub fn all_names() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().map(|(name, ..)| *name)
+}
+
+/// Holds every pinned map in `directory` against the shape it must have.
+///
+/// # Errors
+/// A sentence that names the first one that is missing or differs.
+pub fn check_shapes(directory: &Path) -> Result<(), String> {
+    for (name, kind, key, value) in SHAPES {
+        let path = directory.join(name);
+        let info = aya::maps::MapInfo::from_pin(&path).map_err(|error| format!("map {name}: {error}"))?;
+        let found_kind = info.map_type().map_err(|error| format!("map {name}: {error}"))?;
+        let found = (info.key_size() as usize, info.value_size() as usize);
+        if found_kind != *kind || found != (*key, *value) {
+            return Err(format!("map {name} is {found_kind:?} of {found:?} bytes, not {kind:?} of {:?}", (key, value)));
+        }
+    }
+    Ok(())
+}
+
+/// Opens the map `name` in `directory`.
+pub(super) fn open<T: TryFrom<Map, Error = MapError>>(directory: &Path, name: &'static str) -> Result<T, Error> {
+    let data = MapData::from_pin(directory.join(name)).map_err(Error::map("open", name))?;
+    Map::from_map_data(data).and_then(T::try_from).map_err(Error::map("open", name))
+}
+
+/// Room in the map `name`.
+pub(super) fn room(directory: &Path, name: &'static str) -> Result<u32, Error> {
+    Ok(aya::maps::MapInfo::from_pin(directory.join(name)).map_err(Error::map("look at", name))?.max_entries())
+}
+
+/// Reads what a set of pins is.
+///
+/// # Errors
+/// The map cannot be opened; `Ok(None)`: it was never finished.
+pub fn read_meta(directory: &Path) -> Result<Option<Meta>, Error> {
+    let map: Array<_, [u64; META_WORDS]> = open(directory, names::META)?;
+    let [magic, layout, digest, hierarchy, ..] = map.get(&0, 0).map_err(Error::map("read", names::META))?;
+    let whole = magic == META_MAGIC && layout == u64::from(plimsoll_common::LAYOUT);
+    Ok(u32::try_from(hierarchy).ok().filter(|_| whole).map(|hierarchy_id| Meta { digest, hierarchy_id }))
+}
+
+/// Says what a set of pins is: the last act of a start or an upgrade.
+///
+/// # Errors
+/// The kernel's.
+pub fn write_meta(directory: &Path, meta: Meta) -> Result<(), Error> {
+    let mut map: Array<_, [u64; META_WORDS]> = open(directory, names::META)?;
+    let mut words = [0; META_WORDS];
+    words[..4].copy_from_slice(&[
+        META_MAGIC,
+        u64::from(plimsoll_common::LAYOUT),
+        meta.digest,
+        u64::from(meta.hierarchy_id),
+    ]);
+    map.set(0, words, 0).map_err(Error::map("write", names::META))
+}
+
+impl Maps {
+    /// Opens all maps pinned in `directory`.
+    ///
+    /// # Errors
+    /// One is missing or of another shape.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            proc: open(directory, names::PROC)?,
+            rows: open(directory, names::ROWS)?,
+            folded: open(directory, names::FOLDED)?,
+            names: open(directory, names::NAMES)?,
+            owners: open(directory, names::OWNERS)?,
+            tallies: open(directory, names::TALLIES)?,
+        })
+    }
+
+    /// Every process with its word.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn processes(&self) -> Result<Vec<(u32, u64)>, Error> {
+        entries(&self.proc, names::PROC)
+    }
+
+    /// Every cgroup with its row.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn rows(&self) -> Result<Vec<(u32, Row)>, Error> {
+        entries(&self.rows, names::ROWS)
+    }
+
+    /// Every account and workload with the sum of its dead rows.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn folded(&self) -> Result<Vec<(u64, Row)>, Error> {
+        entries(&self.folded, names::FOLDED)
+    }
+
+    /// Every name that was written down, as it was.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn names(&self) -> Result<Vec<(u64, [u8; NAME_LEN])>, Error> {
+        entries(&self.names, names::NAMES)
+    }
+
+    /// Every cgroup with its account.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn owners(&self) -> Result<Vec<(u32, u64)>, Error> {
+        entries(&self.owners, names::OWNERS)
+    }
+
+    /// Writes down who an account or workload is.
+    ///
+    /// # Errors
+    /// The kernel's: E2BIG when the map is full.
+    pub fn put_name(&mut self, key: u64, name: &[u8; NAME_LEN]) -> Result<(), Error> {
+        self.names.insert(key, name, 0).map_err(Error::map("write", names::NAMES))
+    }
+
+    /// Forgets who an account was.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn delete_name(&mut self, key: u64) -> Result<(), Error> {
+        absent_is_fine(self.names.remove(&key), names::NAMES)
+    }
+
+    /// Writes down whose a cgroup is.
+    ///
+    /// # Errors
+    /// The kernel's: E2BIG when the map is full.
+    pub fn put_owner(&mut self, cgroup: u32, account: u64) -> Result<(), Error> {
+        self.owners.insert(cgroup, account, 0).map_err(Error::map("write", names::OWNERS))
+    }
+
+    /// Forgets whose a cgroup was.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn delete_owner(&mut self, cgroup: u32) -> Result<(), Error> {
+        absent_is_fine(self.owners.remove(&cgroup), names::OWNERS)
+    }
+
+    /// Makes a sum of nothing, so that a full map cannot keep it out later.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make_sum(&mut self, key: u64) -> Result<(), Error> {
+        match self.folded.insert(key, Row::ZERO, BPF_NOEXIST) {
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            result => result.map_err(Error::map("write", names::FOLDED)),
+        }
+    }
+
+    /// Room in one of the maps.
+    ///
+    /// # Errors
+    /// The kernel's, or there is no such map here.
+    pub fn room(&self, name: &'static str) -> Result<u64, Error> {
+        let map = match name {
+            names::PROC => self.proc.map(),
+            names::ROWS => self.rows.map(),
+            _ => self.folded.map(),
+        };
+        map.info().map(|info| info.max_entries().into()).map_err(Error::map("look at", name))
+    }
+
+    /// One tally.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn tally(&self, tally: Tally) -> Result<u64, Error> {
+        self.tallies.get(&(tally as u32), 0).map_err(Error::map("read", names::TALLIES))
+    }
+}
+
+fn entries<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, name: &'static str) -> Result<Vec<(K, V)>, Error> {
+    sys::lookup_all(map.map().fd().as_fd())
+        .map_err(|source| Error::Pin { what: "read map", path: name.into(), source })
+}
+
+fn absent_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
+    match result {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::map("delete in", name)(error)),
+    }
+}

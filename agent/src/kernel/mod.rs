@@ -1,0 +1,24 @@
+//! The kernel's side of the agent, and the only module that knows aya: facts about the host, the plan that follows,
+//! programs, maps, pins. Never decides whose a cgroup is.
+
+pub mod btf;
+mod commands;
+mod error;
+pub mod events;
+mod load;
+pub mod logs;
+pub mod maps;
+pub mod pins;
+pub mod plan;
+pub mod programs;
+mod selftest;
+pub mod start;
+mod status;
+mod sys;
+
+pub use self::{
+    commands::Commands,
+    error::Error,
+    start::{Kernel, Options, Started},
+    status::{Status, statuses},
+};

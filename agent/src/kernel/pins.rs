@@ -1,0 +1,178 @@
+//! Where maps and links outlive the agent: `<bpffs>/plimsoll/v<layout>/{maps,links,programs}`, and who may use them.
+//! Never loads a program. Names hold no dots: bpffs refuses them.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
+use plimsoll_common::LAYOUT;
+
+use super::Error;
+
+/// Kinds of pins, one directory each.
+const KINDS: [&str; 3] = ["maps", "links", "programs"];
+
+/// The directory of all pins, locked: one agent at a time.
+#[derive(Debug)]
+pub struct Pins {
+    root: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Pins {
+    /// Makes `<bpffs>/plimsoll` where it is missing, and locks it.
+    ///
+    /// # Errors
+    /// `bpffs` is no bpf filesystem, the directory is not root's alone, or another agent holds the lock.
+    pub fn lock(bpffs: &Path) -> Result<Self, Error> {
+        let root = Self::root(bpffs)?;
+        match DirBuilder::new().mode(0o700).create(&root) {
+            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::pin("create", &root)(source));
+            }
+            _ => {}
+        }
+        let directory = File::open(&root).map_err(Error::pin("open", &root))?;
+        let owner = directory.metadata().map_err(Error::pin("look at", &root))?;
+        if owner.uid() != 0 || owner.mode() & 0o077 != 0 || !owner.is_dir() {
+            let reason = format!("owner {} and mode {:o} instead of root's alone", owner.uid(), owner.mode() & 0o7777);
+            return Err(Error::Foreign { path: root, reason });
+        }
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Self { root, _lock: lock }),
+            Err((directory, Errno::EWOULDBLOCK)) => {
+                Err(Error::Locked { holder: holder(&directory).unwrap_or_else(|| "pid unknown".into()), path: root })
+            }
+            Err((_, errno)) => Err(Error::pin("lock", root)(errno)),
+        }
+    }
+
+    /// `<bpffs>/plimsoll`, once `bpffs` is known to be one.
+    fn root(bpffs: &Path) -> Result<PathBuf, Error> {
+        let kind = statfs(bpffs).map_err(Error::pin("look at", bpffs))?;
+        if kind.filesystem_type() != BPF_FS_MAGIC {
+            let path = bpffs.display();
+            return Err(Error::Refused(format!(
+                "{path} is no bpf filesystem: `mount -t bpf bpf {path}`, or run with --no-pin"
+            )));
+        }
+        Ok(bpffs.join("plimsoll"))
+    }
+
+    /// The pins of this layout, whether they exist or not.
+    #[must_use]
+    pub fn current(&self) -> PathBuf {
+        self.root.join(format!("v{LAYOUT}"))
+    }
+
+    /// An empty place to build a new set in. What a killed start left there is removed: it never counted for anybody.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn stage(&self) -> Result<PathBuf, Error> {
+        let stage = self.root.join("stage");
+        remove(&stage)?;
+        for kind in KINDS {
+            let directory = stage.join(kind);
+            DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(Error::pin("create", &directory))?;
+        }
+        Ok(stage)
+    }
+
+    /// Makes the staged set the current one, in one step.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn commit(&self, stage: &Path) -> Result<PathBuf, Error> {
+        let current = self.current();
+        fs::rename(stage, &current).map_err(Error::pin("rename pins to", &current))?;
+        Ok(current)
+    }
+
+    /// Moves the current set out of the way, as it is.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_aside(&self) -> Result<PathBuf, Error> {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let aside = self.root.join(format!("aside_{seconds}"));
+        fs::rename(self.current(), &aside).map_err(Error::pin("move pins to", &aside))?;
+        Ok(aside)
+    }
+
+    /// Removes every pin of ours, and so every program and map.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove_all(self) -> Result<(), Error> {
+        remove(&self.root)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::pin("remove", path)(source)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there are pins of any agent in `bpffs`.
+#[must_use]
+pub fn exist(bpffs: &Path) -> bool {
+    bpffs.join("plimsoll").is_dir()
+}
+
+/// What is pinned in `bpffs`, in words. Changes nothing.
+///
+/// # Errors
+/// `bpffs` is no bpf filesystem.
+pub fn look(bpffs: &Path) -> Result<String, Error> {
+    let root = Pins::root(bpffs)?;
+    let current = root.join(format!("v{LAYOUT}"));
+    Ok(if current.is_dir() {
+        format!("programs and counts are pinned in {}", current.display())
+    } else {
+        format!("nothing is pinned yet; a run will pin in {}", current.display())
+    })
+}
+
+/// `pid 123 (plimsoll)`: who holds a flock on `directory`.
+fn holder(directory: &File) -> Option<String> {
+    let inode = directory.metadata().ok()?.ino();
+    let pid = lock_holder(&fs::read_to_string("/proc/locks").ok()?, inode)?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(format!("pid {pid} ({})", name.trim()))
+}
+
+/// The pid in a line `1: FLOCK ADVISORY WRITE 123 00:1f:456 0 EOF` whose inode is `inode`.
+fn lock_holder(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "FLOCK").skip(3);
+        let pid = words.next()?.parse().ok()?;
+        let place = words.next()?;
+        (place.rsplit(':').next()? == inode.to_string()).then_some(pid)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lock_holder;
+
+    #[test]
+    fn a_lock_names_its_holder() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 00:1f:99 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 123 00:1f:99 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 124 00:1f:99 0 EOF\n";
+        assert_eq!(lock_holder(locks, 99), Some(123));
+        assert_eq!(lock_holder(locks, 9), None);
+        assert_eq!(lock_holder("garbage FLOCK", 9), None);
+    }
+}

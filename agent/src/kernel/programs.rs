@@ -1,0 +1,78 @@
+//! The table of kernel programs: what each is for, what it needs, and in which order they are attached.
+
+/// Whether the agent can do without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing is exact without it: the agent refuses to start.
+    Required,
+    /// Left out with a reason.
+    Optional,
+}
+
+/// One program on one tracepoint: an entry program that is attached, and the one in its slot that works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hook {
+    /// The program that works.
+    pub program: &'static str,
+    /// The program that is attached and jumps into the slot.
+    pub entry: &'static str,
+    /// The program array with one slot.
+    pub slot: &'static str,
+    /// The tracepoint, by its name in the kernel.
+    pub tracepoint: &'static str,
+    /// Whether the agent can do without it.
+    pub need: Need,
+    /// What is lost without it.
+    pub feature: &'static str,
+}
+
+macro_rules! hooks {
+    ($($program:literal, $entry:literal, $slot:literal, $tracepoint:literal, $need:ident, $feature:literal;)*) => {
+        &[$(Hook {
+            program: $program,
+            entry: $entry,
+            slot: $slot,
+            tracepoint: $tracepoint,
+            need: Need::$need,
+            feature: $feature,
+        },)*]
+    };
+}
+
+/// All hooks, in the order in which they are attached: births last, so that no birth is counted whose death would
+/// be missed; the iterator then enters who was there before.
+pub const HOOKS: &[Hook] = hooks! {
+    "exit", "on_exit", "S_EXIT", "sched_process_exit", Required, "ends of processes and threads";
+    "exec", "on_exec", "S_EXEC", "sched_process_exec", Required, "programs executed";
+    "attach", "on_attach", "S_ATTACH", "cgroup_attach_task", Required, "moves between cgroups";
+    "transfer", "on_transfer", "S_TRANSFER", "cgroup_transfer_tasks", Optional, "moves by a v1 cpuset that loses its last CPU";
+    "mkdir", "on_mkdir", "S_MKDIR", "cgroup_mkdir", Required, "names of new containers";
+    "rmdir", "on_rmdir", "S_RMDIR", "cgroup_rmdir", Required, "ends of containers";
+    "release", "on_release", "S_RELEASE", "cgroup_release", Required, "rows of containers that are gone";
+    "populated", "on_populated", "S_POPULATED", "cgroup_notify_populated", Optional, "cgroups without a task";
+    "frozen", "on_frozen", "S_FROZEN", "cgroup_notify_frozen", Optional, "paused containers (cgroup2)";
+    "oom", "on_oom", "S_OOM", "mark_victim", Optional, "choices of the OOM killer";
+    "newtask", "on_newtask", "S_NEWTASK", "task_newtask", Required, "births of processes and threads";
+};
+
+/// The task iterator: seeds and audits.
+pub const ITERATOR: &str = "tasks";
+
+/// Programs that the agent runs itself.
+pub const COMMANDS: [&str; 3] = ["fold", "retire", "repair"];
+
+/// The self-test's ear on `sched_process_exit`.
+pub const PROBE: &str = "probe_exit";
+
+#[cfg(test)]
+mod tests {
+    use super::HOOKS;
+
+    #[test]
+    fn births_are_attached_after_deaths_and_moves() {
+        let place = |tracepoint| HOOKS.iter().position(|hook| hook.tracepoint == tracepoint).unwrap();
+        for earlier in ["sched_process_exit", "sched_process_exec", "cgroup_attach_task", "cgroup_transfer_tasks"] {
+            assert!(place(earlier) < place("task_newtask"), "{earlier}");
+        }
+    }
+}

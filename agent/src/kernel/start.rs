@@ -1,0 +1,227 @@
+//! Starting: adopt what is pinned, hand it over to other programs, or build it anew.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+use plimsoll_common::names;
+
+use super::{
+    Commands, Error, Status,
+    btf::{Types, VMLINUX},
+    load::{Loader, Sources, digest},
+    maps::{self, Maps, Meta},
+    pins::Pins,
+    plan::{Decision, Facts, plan},
+    programs::{COMMANDS, HOOKS, ITERATOR, Need},
+    selftest, statuses,
+};
+
+/// What a start depends on.
+#[derive(Debug)]
+pub struct Options {
+    /// The bpf filesystem that the pins are in.
+    pub bpffs: PathBuf,
+    /// Pins die with this process.
+    pub private: bool,
+    /// Pins that cannot be adopted are moved aside.
+    pub takeover: bool,
+    /// The eBPF object.
+    pub object: Vec<u8>,
+    /// Room in `PROC`; `None`: what the object says.
+    pub proc_entries: Option<u32>,
+    /// Bytes of the ring buffer; `None`: what the object says.
+    pub ring_bytes: Option<u32>,
+    /// The hierarchy whose cgroups are counted; 0 is cgroup2.
+    pub hierarchy_id: u32,
+    /// The id of this process's own cgroup in that hierarchy.
+    pub own_cgroup: u64,
+}
+
+/// How the agent came to its pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// Nothing was pinned: counting begins now.
+    Fresh,
+    /// The pins of the same build were opened: nothing was loaded.
+    Adopted,
+    /// The pins of another build were handed over to this one.
+    Upgraded,
+}
+
+/// Everything that counts, opened.
+pub struct Kernel {
+    /// The maps.
+    pub maps: Maps,
+    /// The programs that the agent runs itself.
+    pub commands: Commands,
+    /// Each hook and what became of it.
+    pub programs: Vec<Status>,
+    /// How it was come by.
+    pub started: Started,
+    /// The directory of the pins.
+    pub directory: PathBuf,
+    _pins: Pins,
+}
+
+impl Kernel {
+    /// Starts. Call it while this process has one thread: it forks, and may leave its mount namespace.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn start(options: &Options) -> Result<Self, Error> {
+        if options.private {
+            own_bpffs(&options.bpffs)?;
+        }
+        let pins = Pins::lock(&options.bpffs)?;
+        let wanted = Meta { digest: digest(&options.object), hierarchy_id: options.hierarchy_id };
+        let started = match state(&pins.current(), wanted) {
+            State::Absent => fresh(&pins, options, wanted)?,
+            State::Same => Started::Adopted,
+            State::OtherBuild => upgrade(&pins.current(), options, wanted)?,
+            State::Foreign(_) if options.takeover => {
+                let aside = pins.set_aside()?;
+                tracing::warn!("pins that could not be adopted are now in {}", aside.display());
+                fresh(&pins, options, wanted)?
+            }
+            State::Foreign(reason) => return Err(Error::Foreign { path: pins.current(), reason }),
+        };
+        let directory = pins.current();
+        Ok(Self {
+            maps: Maps::open(&directory.join("maps"))?,
+            commands: Commands::open(&directory)?,
+            programs: statuses(&directory),
+            started,
+            directory,
+            _pins: pins,
+        })
+    }
+}
+
+/// Mounts a bpf filesystem over `bpffs` that only this process sees: it dies with it, and all pins in it.
+fn own_bpffs(bpffs: &Path) -> Result<(), Error> {
+    let no_data = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(Error::pin("leave the mount namespace for", bpffs))?;
+    // Later mounts of the host still arrive here; none of ours leaves.
+    mount(no_data, "/", no_data, MsFlags::MS_REC | MsFlags::MS_SLAVE, no_data)
+        .map_err(Error::pin("make a private mount of", "/"))?;
+    mount(Some("bpf"), bpffs, Some("bpf"), MsFlags::empty(), no_data).map_err(Error::pin("mount a bpf filesystem on", bpffs))
+}
+
+/// What is pinned, seen by an agent of a certain build.
+enum State {
+    Absent,
+    Same,
+    OtherBuild,
+    Foreign(String),
+}
+
+fn state(directory: &Path, wanted: Meta) -> State {
+    if !directory.exists() {
+        return State::Absent;
+    }
+    match look(directory) {
+        Err(reason) => State::Foreign(reason),
+        Ok(found) if found.hierarchy_id != wanted.hierarchy_id => State::Foreign(format!(
+            "they count the cgroups of hierarchy {}, and hierarchy {} is to be counted (see --hierarchy)",
+            found.hierarchy_id, wanted.hierarchy_id
+        )),
+        Ok(found) if found.digest == wanted.digest => State::Same,
+        Ok(_) => State::OtherBuild,
+    }
+}
+
+/// Reads what a set of pins is, if it is whole.
+fn look(directory: &Path) -> Result<Meta, String> {
+    maps::check_shapes(&directory.join("maps"))?;
+    for hook in HOOKS.iter().filter(|hook| hook.need == Need::Required) {
+        is_a("bpf_link", &directory.join("links").join(hook.entry))?;
+        is_a("bpf-map", &directory.join("maps").join(hook.slot))?;
+    }
+    is_a("bpf_link", &directory.join("links").join(ITERATOR))?;
+    for name in COMMANDS {
+        is_a("bpf-prog", &directory.join("programs").join(name))?;
+    }
+    let meta = maps::read_meta(&directory.join("maps")).map_err(|error| error.to_string())?;
+    meta.ok_or_else(|| "they were never finished, or are of another layout".into())
+}
+
+/// Opens a pin and asks /proc what kind it is.
+fn is_a(kind: &str, path: &Path) -> Result<(), String> {
+    use std::os::fd::AsRawFd as _;
+    let fd = super::sys::object_get(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| error.to_string())?;
+    if link.to_string_lossy().contains(kind) { Ok(()) } else { Err(format!("{} is no {kind}", path.display())) }
+}
+
+/// Builds everything in the stage, seeds, and commits it in one step.
+fn fresh(pins: &Pins, options: &Options, meta: Meta) -> Result<Started, Error> {
+    let stage = pins.stage()?;
+    let loader = load(options, &stage)?;
+    let (mut loader, plan) = loader;
+    selftest::exit_codes(&mut loader, &stage)?;
+    loader.iterator()?;
+    let plan = loader.attach(plan)?;
+    loader.commands()?;
+    for decision in plan {
+        if let Some(reason) = decision.left_out {
+            tracing::warn!("{} left out: {reason}", decision.hook.program);
+        }
+    }
+    let seen = Commands::open(&stage)?.iterate()?;
+    selftest::own_record(&seen, options.own_cgroup)?;
+    maps::write_meta(&stage.join("maps"), meta)?;
+    pins.commit(&stage)?;
+    Ok(Started::Fresh)
+}
+
+/// Puts this build's programs behind the pinned hooks: every event runs exactly one of old and new. Killed anywhere in
+/// between, it is simply done again.
+fn upgrade(directory: &Path, options: &Options, meta: Meta) -> Result<Started, Error> {
+    let (mut loader, plan) = load(options, directory)?;
+    selftest::exit_codes(&mut loader, directory)?;
+    loader.iterator()?;
+    loader.attach(plan)?;
+    loader.commands()?;
+    maps::write_meta(&directory.join("maps"), meta)?;
+    Ok(Started::Upgraded)
+}
+
+fn load(options: &Options, directory: &Path) -> Result<(Loader, Vec<Decision>), Error> {
+    let types = types()?;
+    let plan = plan(&facts(Ok(&types)))?;
+    let mut globals = types.globals;
+    globals.push((names::HIERARCHY_ID, options.hierarchy_id));
+    let sizes: Vec<_> = [(names::PROC, options.proc_entries), (names::EVENTS, options.ring_bytes)]
+        .into_iter()
+        .filter_map(|(name, size)| Some((name, size?)))
+        .collect();
+    let sources = Sources { object: &options.object, globals: &globals, sizes: &sizes };
+    Ok((Loader::new(&sources, directory)?, plan))
+}
+
+fn types() -> Result<Types, Error> {
+    Types::read(Path::new(VMLINUX))
+}
+
+/// What the plan depends on, from this host.
+fn facts(types: Result<&Types, &Error>) -> Facts {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    match types {
+        Ok(types) => Facts { release, btf: Ok(()), tracepoints: types.tracepoints.clone() },
+        Err(error) => Facts { release, btf: Err(error.to_string()), tracepoints: std::collections::BTreeMap::new() },
+    }
+}
+
+/// What this host's kernel allows, without loading anything.
+///
+/// # Errors
+/// It cannot run what nothing works without.
+pub fn host_plan() -> Result<Vec<Decision>, Error> {
+    plan(&facts(types().as_ref()))
+}

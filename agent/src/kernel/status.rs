@@ -1,0 +1,71 @@
+//! What became of each hook, and what its program costs.
+
+use std::{
+    fs,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+};
+
+use super::{
+    programs::{HOOKS, Hook},
+    sys,
+};
+
+/// One hook of a set of pins.
+#[derive(Debug)]
+pub struct Status {
+    /// The hook.
+    pub hook: &'static Hook,
+    /// The attached program; else why there is none.
+    entry: Result<OwnedFd, String>,
+}
+
+/// Looks at every hook of the pins in `directory`.
+#[must_use]
+pub fn statuses(directory: &Path) -> Vec<Status> {
+    let status = |hook: &'static Hook| {
+        let entry = sys::object_get(&directory.join("links").join(hook.entry))
+            .and_then(|_| sys::object_get(&directory.join("programs").join(hook.entry)))
+            .map_err(|_| format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint));
+        Status { hook, entry }
+    };
+    HOOKS.iter().map(status).collect()
+}
+
+impl Status {
+    /// Why there is no program on this hook; `None` where there is one.
+    #[must_use]
+    pub fn left_out(&self) -> Option<&str> {
+        self.entry.as_ref().err().map(String::as_str)
+    }
+
+    /// Runs and ns since it was loaded, while `kernel.bpf_stats_enabled` is on. The kernel books what a tail call runs
+    /// on the program that called.
+    #[must_use]
+    pub fn cost(&self) -> Option<(u64, u64)> {
+        let fd = self.entry.as_ref().ok()?.as_raw_fd();
+        cost(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
+    }
+}
+
+/// `run_cnt` and `run_time_ns` of a program's fdinfo.
+fn cost(info: &str) -> Option<(u64, u64)> {
+    let value = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().parse::<u64>().ok()
+    };
+    let runs = value("run_cnt")?;
+    (runs > 0).then_some((runs, value("run_time_ns")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cost;
+
+    #[test]
+    fn costs_are_read_where_the_kernel_tells_them() {
+        assert_eq!(cost("prog_id:\t7\nrun_time_ns:\t900\nrun_cnt:\t3\n"), Some((3, 900)));
+        assert_eq!(cost("prog_id:\t7\nrun_time_ns:\t0\nrun_cnt:\t0\n"), None);
+        assert_eq!(cost(""), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! The bpf commands that aya does not offer: open any pin, change the program of a link, read a map in batches.
+
+use std::{
+    ffi::CString,
+    io,
+    mem::MaybeUninit,
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+
+use aya::Pod;
+
+const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_LINK_UPDATE: libc::c_long = 29;
+const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
+
+/// Bytes of entries asked for in one batch; more than any bucket holds.
+const BATCH_BYTES: usize = 1 << 19;
+
+fn bpf<T>(command: libc::c_long, attribute: &mut T) -> io::Result<libc::c_long> {
+    // SAFETY: `attribute` lives over the call and its size goes with it; the kernel touches no more.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attribute), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Opens what is pinned at `path`, whatever it is.
+///
+/// # Errors
+/// The kernel's: ENOENT, EACCES, EPERM.
+pub(super) fn object_get(path: &Path) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attribute {
+        pathname: u64,
+        bpf_fd: u32,
+        file_flags: u32,
+    }
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let fd = bpf(BPF_OBJ_GET, &mut Attribute { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 })?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Puts another program behind a link, in one step (kernel >= 5.7; not for tracing links).
+///
+/// # Errors
+/// The kernel's: EINVAL where this kind of link cannot.
+pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct Attribute {
+        link_fd: u32,
+        new_prog_fd: u32,
+        flags: u32,
+        old_prog_fd: u32,
+    }
+    let number = |fd: BorrowedFd<'_>| u32::try_from(fd.as_raw_fd()).map_err(io::Error::other);
+    let mut attribute = Attribute { link_fd: number(link)?, new_prog_fd: number(program)?, flags: 0, old_prog_fd: 0 };
+    bpf(BPF_LINK_UPDATE, &mut attribute).map(drop)
+}
+
+/// Every entry of a hash map (kernel >= 5.6). Unlike a walk from key to key, an entry that stays is met exactly once
+/// however much is deleted around it.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn lookup_all<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    #[repr(C)]
+    struct Attribute {
+        in_batch: u64,
+        out_batch: u64,
+        keys: u64,
+        values: u64,
+        count: u32,
+        map_fd: u32,
+        elem_flags: u64,
+        flags: u64,
+    }
+    let map_fd = u32::try_from(map.as_raw_fd()).map_err(io::Error::other)?;
+    let room = (BATCH_BYTES / (size_of::<K>() + size_of::<V>())).max(1);
+    let mut keys = vec![MaybeUninit::<K>::uninit(); room];
+    let mut values = vec![MaybeUninit::<V>::uninit(); room];
+    let (mut entries, mut place, mut first) = (Vec::new(), 0_u32, true);
+    loop {
+        let at = std::ptr::from_mut(&mut place) as u64;
+        let mut attribute = Attribute {
+            in_batch: if first { 0 } else { at },
+            out_batch: at,
+            keys: keys.as_mut_ptr() as u64,
+            values: values.as_mut_ptr() as u64,
+            count: u32::try_from(room).map_err(io::Error::other)?,
+            map_fd,
+            elem_flags: 0,
+            flags: 0,
+        };
+        let result = bpf(BPF_MAP_LOOKUP_BATCH, &mut attribute);
+        let over = match &result {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            Err(_) => return result.map(|_| entries),
+            Ok(_) => false,
+        };
+        let count = (attribute.count as usize).min(room);
+        for (key, value) in keys.iter().zip(&values).take(count) {
+            // SAFETY: the kernel filled the first `count` places; every bit pattern of a `Pod` is valid.
+            entries.push(unsafe { (key.assume_init(), value.assume_init()) });
+        }
+        if over {
+            return Ok(entries);
+        }
+        first = false;
+    }
+}

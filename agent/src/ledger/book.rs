@@ -1,0 +1,366 @@
+//! Which cgroup belongs to which account, and what must be done as cgroups come and go. Data in, actions out: no I/O,
+//! no clock.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::snapshot::{Identity, Kind, Workload, WorkloadKind};
+use crate::{
+    inventory::{Answer, Place, Stored, account_key, id, place},
+    runtimes::Proposal,
+};
+
+/// Workloads with a name of their own; what comes later counts for "other".
+const MAX_WORKLOADS: usize = 2_000;
+/// Accounts of cgroups that are no container; what comes later counts for `/other`.
+const MAX_CGROUPS: usize = 1_000;
+/// When a container that has no name yet, or just executed its first program, is looked up again.
+const ASK_AGAIN: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+/// Unanswered questions after which a container is shown without a name.
+const PATIENCE: usize = 2;
+
+/// What must be done. Each is safe to do again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Ask the runtimes' files who the container of a cgroup is.
+    Ask {
+        /// The cgroup.
+        cgroup: u32,
+        /// Its path.
+        path: Vec<u8>,
+        /// What the path looks like.
+        proposals: Vec<Proposal>,
+    },
+    /// The same, later.
+    AskLater(u32, Duration),
+    /// Write down who an account or workload is.
+    Name(u64, Stored),
+    /// Write down whose a cgroup is.
+    Own(u32, u64),
+    /// Add the row of a dead cgroup to a sum, and forget whose it was.
+    Fold(u32, u64),
+}
+
+/// One account.
+#[derive(Debug)]
+pub struct Entry {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// Its cgroup's path from the hierarchy's root.
+    pub path: Vec<u8>,
+    /// The workload it counts for, once that is settled.
+    pub workload: Option<Workload>,
+    /// When its last cgroup went; `None` while it has one.
+    pub died: Option<SystemTime>,
+    /// Whether a page was handed out since it died.
+    pub shown: bool,
+}
+
+/// One cgroup.
+#[derive(Debug)]
+pub struct Member {
+    /// Its path from the hierarchy's root.
+    pub path: Vec<u8>,
+    /// Whose it is; `None` until a name is found.
+    pub account: Option<u64>,
+    /// Its directory is gone.
+    pub removed: bool,
+    /// It is gone for good, and waits for its name to be folded.
+    released: bool,
+    /// How often it was asked about.
+    asked: usize,
+}
+
+/// All accounts and cgroups.
+#[derive(Debug, Default)]
+pub struct Book {
+    accounts: HashMap<u64, Entry>,
+    members: HashMap<u32, Member>,
+    workloads: BTreeMap<Workload, u64>,
+    /// What pinned maps say of cgroups that were not met yet.
+    owners: HashMap<u32, u64>,
+}
+
+impl Book {
+    /// Takes over what another agent wrote down. All accounts are dead until a cgroup of theirs is met.
+    #[must_use]
+    pub fn restore(names: Vec<(u64, Stored)>, owners: Vec<(u32, u64)>, now: SystemTime) -> Self {
+        let mut book = Self { owners: owners.into_iter().collect(), ..Self::default() };
+        for (key, stored) in names {
+            match stored {
+                Stored::Workload(workload) => {
+                    book.workloads.insert(workload, key);
+                }
+                Stored::Account(identity, workload) => {
+                    let path = identity.id.clone().into_bytes();
+                    let entry = Entry {
+                        identity: Arc::from(identity),
+                        path,
+                        workload: Some(workload),
+                        died: Some(now),
+                        shown: false,
+                    };
+                    book.accounts.insert(key, entry);
+                }
+            }
+        }
+        book
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.accounts.iter().map(|(key, entry)| (*key, entry))
+    }
+
+    /// All cgroups that are known.
+    pub fn members(&self) -> impl Iterator<Item = (u32, &Member)> {
+        self.members.iter().map(|(cgroup, member)| (*cgroup, member))
+    }
+
+    /// All workloads with their keys.
+    #[must_use]
+    pub fn workloads(&self) -> &BTreeMap<Workload, u64> {
+        &self.workloads
+    }
+
+    /// A cgroup is there: it was made, or met on a walk.
+    pub fn appeared(&mut self, cgroup: u32, path: &[u8]) -> Vec<Action> {
+        if self.members.get(&cgroup).is_some_and(|member| !member.removed) {
+            return Vec::new();
+        }
+        let member = Member { path: path.to_vec(), account: None, removed: false, released: false, asked: 0 };
+        self.members.insert(cgroup, member);
+        let known = self.owners.remove(&cgroup).filter(|account| self.accounts.contains_key(account));
+        match place(path) {
+            Place::Container(proposals) => {
+                if let Some(account) = known {
+                    self.join(cgroup, account, path);
+                }
+                vec![Action::Ask { cgroup, path: path.to_vec(), proposals }]
+            }
+            place => {
+                let (account, mut actions) = match known {
+                    Some(account) => (account, Vec::new()),
+                    None => self.cgroup_account(path, place == Place::Cgroup),
+                };
+                self.join(cgroup, account, path);
+                actions.push(Action::Own(cgroup, account));
+                actions
+            }
+        }
+    }
+
+    fn join(&mut self, cgroup: u32, account: u64, path: &[u8]) {
+        if let Some(member) = self.members.get_mut(&cgroup) {
+            member.account = Some(account);
+        }
+        if let Some(entry) = self.accounts.get_mut(&account) {
+            entry.died = None;
+            if entry.identity.id == id(path) {
+                path.clone_into(&mut entry.path);
+            }
+        }
+    }
+
+    /// The account of a cgroup that is no container: its own, or that of all others.
+    fn cgroup_account(&mut self, path: &[u8], own: bool) -> (u64, Vec<Action>) {
+        let own_identity = Identity::cgroup(id(path), Kind::Cgroup);
+        let key = account_key(&own_identity);
+        let taken = || self.accounts.values().filter(|entry| entry.identity.kind == Kind::Cgroup).count();
+        if own && (self.accounts.contains_key(&key) || taken() < MAX_CGROUPS) {
+            return self.open(own_identity, path, true);
+        }
+        self.open(Identity::cgroup("/other".into(), Kind::Other), b"/other", true)
+    }
+
+    /// The account of `identity`, opened if there is none. `settle`: its workload is known for good.
+    fn open(&mut self, identity: Identity, path: &[u8], settle: bool) -> (u64, Vec<Action>) {
+        let key = account_key(&identity);
+        let found = self.accounts.get(&key);
+        let mut workload = found.and_then(|entry| entry.workload.clone());
+        if found.is_some_and(|entry| *entry.identity == identity) && (workload.is_some() || !settle) {
+            return (key, Vec::new());
+        }
+        let mut actions = Vec::new();
+        if workload.is_none() && settle {
+            let (settled, names) = self.settle(identity.workload());
+            (workload, actions) = (Some(settled), names);
+        }
+        let stored = workload.clone().unwrap_or_else(|| identity.workload());
+        actions.push(Action::Name(key, Stored::Account(Box::new(identity.clone()), stored)));
+        let entry = Entry { identity: identity.into(), path: path.to_vec(), workload, died: None, shown: false };
+        self.accounts.insert(key, entry);
+        (key, actions)
+    }
+
+    /// The workload itself, or "other" past the bound.
+    fn settle(&mut self, workload: Workload) -> (Workload, Vec<Action>) {
+        if self.workloads.contains_key(&workload) {
+            return (workload, Vec::new());
+        }
+        let workload = if self.workloads.len() < MAX_WORKLOADS { workload } else { Workload::other() };
+        let key = workload.key();
+        self.workloads.insert(workload.clone(), key);
+        (workload.clone(), vec![Action::Name(key, Stored::Workload(workload))])
+    }
+
+    /// A runtime's file was read.
+    pub fn answered(&mut self, answer: Answer) -> Vec<Action> {
+        let Answer { cgroup, identity, path, problem: _ } = answer;
+        let Some(member) = self.members.get_mut(&cgroup) else { return Vec::new() };
+        member.asked += 1;
+        let (asked, released, held) = (member.asked, member.released, member.account);
+        let again = ASK_AGAIN.get(asked - 1).filter(|_| identity.kind == Kind::Unresolved && !released);
+        let mut actions: Vec<_> = again.map(|wait| Action::AskLater(cgroup, *wait)).into_iter().collect();
+        if again.is_some() && asked <= PATIENCE {
+            return actions;
+        }
+        let key = account_key(&identity);
+        // A cgroup never leaves an account, nor a resolved account its name: totals would fall.
+        let moves = held.is_some_and(|held| held != key);
+        let forgets = identity.kind == Kind::Unresolved && self.accounts.contains_key(&key);
+        if !moves && !forgets {
+            actions.extend(self.open(identity, &path, again.is_none()).1);
+        }
+        let key = held.unwrap_or(key);
+        if held.is_none() {
+            actions.push(Action::Own(cgroup, key));
+        }
+        self.join(cgroup, key, &path);
+        if released {
+            actions.extend(self.fold(cgroup));
+        }
+        actions
+    }
+
+    /// A cgroup executed its first program: its runtime is about to write when it started.
+    pub fn started(&self, cgroup: u32) -> Vec<Action> {
+        let container = self.members.get(&cgroup).is_some_and(|member| matches!(place(&member.path), Place::Container(_)));
+        if container { vec![Action::AskLater(cgroup, ASK_AGAIN[0])] } else { Vec::new() }
+    }
+
+    /// Asks about a cgroup again, if it is still there.
+    #[must_use]
+    pub fn ask(&self, cgroup: u32) -> Option<Action> {
+        let member = self.members.get(&cgroup).filter(|member| !member.removed || member.account.is_none())?;
+        let Place::Container(proposals) = place(&member.path) else { return None };
+        Some(Action::Ask { cgroup, path: member.path.clone(), proposals })
+    }
+
+    /// Containers' own cgroups: what to ask about once in a while, as names change without an event.
+    #[must_use]
+    pub fn containers(&self) -> Vec<u32> {
+        let own = |member: &Member| {
+            let entry = member.account.and_then(|account| self.accounts.get(&account));
+            !member.removed && entry.is_some_and(|entry| entry.identity.kind != Kind::Cgroup && entry.path == member.path)
+        };
+        self.members().filter(|(_, member)| own(member)).map(|(cgroup, _)| cgroup).collect()
+    }
+
+    /// A cgroup's directory is gone: its account has no gauges any more, unless another cgroup is its too.
+    pub fn removed(&mut self, cgroup: u32, now: SystemTime) {
+        let Some(member) = self.members.get_mut(&cgroup) else { return };
+        member.removed = true;
+        let Some(account) = member.account else { return };
+        let lives = self.members.values().any(|member| member.account == Some(account) && !member.removed);
+        if let (false, Some(entry)) = (lives, self.accounts.get_mut(&account)) {
+            entry.died = Some(now);
+            entry.shown = false;
+        }
+    }
+
+    /// A cgroup is gone for good: its row is folded, once its name is known.
+    pub fn released(&mut self, cgroup: u32, now: SystemTime) -> Vec<Action> {
+        self.removed(cgroup, now);
+        let Some(member) = self.members.get_mut(&cgroup) else { return Vec::new() };
+        if member.account.is_none() {
+            member.released = true;
+            // The last chance: the file outlives the cgroup by some ms.
+            return self.ask(cgroup).into_iter().collect();
+        }
+        self.fold(cgroup)
+    }
+
+    fn fold(&mut self, cgroup: u32) -> Vec<Action> {
+        let account = self.members.remove(&cgroup).and_then(|member| member.account);
+        account.map(|account| Action::Fold(cgroup, account)).into_iter().collect()
+    }
+
+    /// Holds the book against the truth: `rows` were listed before the hierarchy was `walk`ed, whole.
+    pub fn reconcile(&mut self, rows: &[u32], walk: &[(u32, Vec<u8>)], now: SystemTime) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (cgroup, path) in walk {
+            actions.extend(self.appeared(*cgroup, path));
+        }
+        let there: HashSet<u32> = walk.iter().map(|(cgroup, _)| *cgroup).collect();
+        let gone: Vec<u32> = self.members.keys().filter(|cgroup| !there.contains(cgroup)).copied().collect();
+        for cgroup in gone {
+            actions.extend(self.released(cgroup, now));
+        }
+        for cgroup in rows.iter().filter(|cgroup| !there.contains(cgroup) && !self.members.contains_key(cgroup)) {
+            let owner = self.owners.remove(cgroup).filter(|account| self.accounts.contains_key(account));
+            actions.push(Action::Fold(*cgroup, owner.unwrap_or_else(|| Workload::other().key())));
+        }
+        actions
+    }
+
+    /// A page of what was known at `taken` was handed out.
+    pub fn shown(&mut self, taken: SystemTime) {
+        for entry in self.accounts.values_mut() {
+            entry.shown |= entry.died.is_some_and(|died| died <= taken);
+        }
+    }
+
+    /// Dead accounts that may go, each with its workload: after `keep`, thrice as long where no page was handed out,
+    /// and the oldest of more than `most`.
+    #[must_use]
+    pub fn due(&self, keep: Duration, most: usize, now: SystemTime) -> Vec<(u64, u64)> {
+        let mut dead: Vec<_> = self
+            .accounts()
+            .filter(|(_, entry)| entry.identity.kind != Kind::Other)
+            .filter_map(|(key, entry)| Some((entry.died?, key, entry)))
+            .collect();
+        dead.sort_unstable_by_key(|(died, key, _)| (*died, *key));
+        let over = dead.len().saturating_sub(most);
+        let due = |(place, (died, _, entry)): &(usize, (SystemTime, u64, &Entry))| {
+            let age = now.duration_since(*died).unwrap_or_default();
+            *place < over || age >= keep * 3 || (entry.shown && age >= keep)
+        };
+        let other = Workload::other();
+        dead.into_iter()
+            .enumerate()
+            .filter(due)
+            .map(|(_, (_, key, entry))| (key, entry.workload.as_ref().unwrap_or(&other).key()))
+            .collect()
+    }
+
+    /// An account was folded into its workload.
+    pub fn retired(&mut self, account: u64) {
+        self.accounts.remove(&account);
+    }
+
+    /// Live cgroups that look like a container's and have no name.
+    #[must_use]
+    pub fn unresolved(&self) -> u64 {
+        let nameless = |member: &&Member| {
+            let entry = member.account.and_then(|account| self.accounts.get(&account));
+            let container = matches!(place(&member.path), Place::Container(_));
+            !member.removed && container && entry.is_none_or(|entry| entry.identity.kind == Kind::Unresolved)
+        };
+        self.members.values().filter(nameless).count() as u64
+    }
+}
+
+impl Book {
+    /// Makes sure that "other" has a name.
+    pub fn open_other(&mut self) -> Vec<Action> {
+        debug_assert_eq!(Workload::other().kind, WorkloadKind::Other);
+        let other = Workload::other();
+        self.workloads.insert(other.clone(), other.key());
+        vec![Action::Name(other.key(), Stored::Workload(other))]
+    }
+}

@@ -1,0 +1,226 @@
+//! Keeps the book equal to the pinned maps: reads them, writes names, folds rows, audits. No async.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant, SystemTime},
+};
+
+use plimsoll_common::{command::Answer, names, tally::Tally};
+
+use super::{
+    audit::{Audit, Correction, Findings},
+    book::{Action, Book},
+    compose::{Files, Reading, compose},
+    proc_list,
+    snapshot::{Health, Program, Snapshot, Workload},
+};
+use crate::{
+    inventory::Stored,
+    kernel::{Error, Kernel},
+};
+
+/// Time between audits while nothing is suspicious.
+const AUDIT: Duration = Duration::from_secs(30);
+/// Dead accounts that are kept at most.
+const MAX_DEAD: usize = 5_000;
+
+/// The book, the maps behind it, and what was seen of both.
+pub struct Clerk {
+    /// The book.
+    pub book: Book,
+    /// Where cgroup files are.
+    pub files: Files,
+    kernel: Kernel,
+    audit: Audit,
+    audited: Option<(Instant, SystemTime)>,
+    hurry: bool,
+    corrections: u64,
+    folded: u64,
+    events_lost: u64,
+    proc_entries: u64,
+    /// Processes that an audit saw without an entry, by cgroup.
+    untracked: HashSet<u32>,
+    /// `Row::untracked` up to which an audit found everything entered again.
+    cleared: HashMap<u32, u64>,
+}
+
+impl Clerk {
+    /// Restores the book from the maps.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn new(kernel: Kernel, files: Files) -> Result<Self, Error> {
+        let names = kernel.maps.names()?;
+        let names = names.iter().filter_map(|(key, value)| Some((*key, Stored::decode(value)?))).collect();
+        let mut book = Book::restore(names, kernel.maps.owners()?, SystemTime::now());
+        let other = book.open_other();
+        let events_lost = kernel.maps.tally(Tally::EventLost)?;
+        let mut clerk = Self {
+            book,
+            files,
+            kernel,
+            audit: Audit::default(),
+            audited: None,
+            hurry: true,
+            corrections: 0,
+            folded: 0,
+            events_lost,
+            proc_entries: 0,
+            untracked: HashSet::new(),
+            cleared: HashMap::new(),
+        };
+        clerk.kernel.maps.make_sum(Workload::other().key())?;
+        other.into_iter().try_for_each(|action| clerk.act(action))?;
+        Ok(clerk)
+    }
+
+    /// Cgroups that have a row.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn row_keys(&self) -> Result<Vec<u32>, Error> {
+        Ok(self.kernel.maps.rows()?.into_iter().map(|(cgroup, _)| cgroup).collect())
+    }
+
+    /// Does what the book asks for. Names come before the sums that they belong to: a killed agent leaves a name too
+    /// many, never a sum without one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn act(&mut self, action: Action) -> Result<(), Error> {
+        let maps = &mut self.kernel.maps;
+        match action {
+            Action::Name(key, stored) => or_full(maps.put_name(key, &stored.encode())),
+            Action::Own(cgroup, account) => or_full(maps.put_owner(cgroup, account)),
+            Action::Fold(cgroup, account) => {
+                if self.kernel.commands.fold(cgroup, account)? == Answer::Full {
+                    self.kernel.commands.fold(cgroup, Workload::other().key())?;
+                }
+                self.cleared.remove(&cgroup);
+                self.kernel.maps.delete_owner(cgroup)
+            }
+            Action::Ask { .. } | Action::AskLater(..) => Ok(()), // the owner's
+        }
+    }
+
+    /// Whether events were lost since this was asked last.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn events_were_lost(&mut self) -> Result<bool, Error> {
+        let lost = self.kernel.maps.tally(Tally::EventLost)?;
+        let more = lost - self.events_lost;
+        self.events_lost = lost;
+        if more > 0 {
+            tracing::warn!("{more} events found no room in the ring buffer: cgroups are listed anew");
+        }
+        Ok(more > 0)
+    }
+
+    /// Lets dead accounts go, and audits when it is time.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn look_after(&mut self, retention: Duration) -> Result<(), Error> {
+        for (account, workload) in self.book.due(retention, MAX_DEAD, SystemTime::now()) {
+            if self.kernel.commands.retire(account, workload)? == Answer::Full {
+                self.kernel.commands.retire(account, Workload::other().key())?;
+            }
+            self.kernel.maps.delete_name(account)?;
+            self.book.retired(account);
+            self.folded += 1;
+        }
+        let due = self.hurry || self.audited.is_none_or(|(last, _)| last.elapsed() >= AUDIT);
+        if due { self.audit() } else { Ok(()) }
+    }
+
+    fn audit(&mut self) -> Result<(), Error> {
+        let untracked: Vec<_> =
+            self.kernel.maps.rows()?.iter().map(|(cgroup, row)| (*cgroup, row.untracked)).collect();
+        let ours = self.kernel.maps.processes()?;
+        let seen = self.kernel.commands.iterate()?;
+        let listed: HashSet<u32> = seen.iter().map(|record| record.tgid).collect();
+        let elsewhere = proc_list::unknown(|tgid| listed.contains(&tgid), &self.files.counted);
+        let Findings { corrections, suspects, untracked: now } = self.audit.pass(&ours, &seen, &elsewhere);
+        for correction in corrections {
+            self.correct(correction)?;
+        }
+        if now.is_empty() {
+            self.cleared = untracked.into_iter().filter(|(_, count)| *count > 0).collect();
+        }
+        self.hurry = suspects || !now.is_empty();
+        self.untracked = now;
+        self.proc_entries = ours.len() as u64;
+        self.audited = Some((Instant::now(), SystemTime::now()));
+        Ok(())
+    }
+
+    fn correct(&mut self, correction: Correction) -> Result<(), Error> {
+        let Correction { tgid, from, to } = correction;
+        if self.kernel.commands.repair(tgid, from, to)? == Answer::Done {
+            tracing::warn!("process {tgid} was known as {from:#x} and is {to:#x}: corrected");
+            self.corrections += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the maps and makes a snapshot.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        let rows: HashMap<_, _> = self.kernel.maps.rows()?.into_iter().collect();
+        let fresh = |cgroup: &u32, untracked: u64| untracked > self.cleared.get(cgroup).copied().unwrap_or_default();
+        let mut degraded: HashSet<u32> =
+            rows.iter().filter(|(cgroup, row)| fresh(cgroup, row.untracked)).map(|(cgroup, _)| *cgroup).collect();
+        self.hurry |= !degraded.is_empty();
+        degraded.extend(&self.untracked);
+        let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();
+        let health = self.health(rows.len(), folded.len())?;
+        let reading = Reading { taken: SystemTime::now(), rows, folded, degraded };
+        Ok(compose(&self.book, &reading, &self.files, health))
+    }
+
+    fn health(&self, rows: usize, folded: usize) -> Result<Health, Error> {
+        let mut tallies = Vec::new();
+        for tally in Tally::ALL {
+            tallies.push((tally.name(), self.kernel.maps.tally(*tally)?));
+        }
+        let (rows, folded) = (rows as u64, folded as u64);
+        let room = |name| self.kernel.maps.room(name);
+        Ok(Health {
+            events_lost: self.kernel.maps.tally(Tally::EventLost)?,
+            tallies,
+            unresolved: self.book.unresolved(),
+            folded_accounts: self.folded,
+            audit_corrections: self.corrections,
+            last_audit: self.audited.map(|(_, at)| at),
+            maps: vec![
+                (names::PROC, self.proc_entries, room(names::PROC)?),
+                (names::ROWS, rows, room(names::ROWS)?),
+                (names::FOLDED, folded, room(names::FOLDED)?),
+            ],
+            programs: self.kernel.programs.iter().map(program).collect(),
+        })
+    }
+}
+
+fn program(status: &crate::kernel::Status) -> Program {
+    Program {
+        name: status.hook.program,
+        hook: format!("tp_btf/{}", status.hook.tracepoint),
+        left_out: status.left_out().map(str::to_owned),
+        cost: status.cost(),
+    }
+}
+
+/// A full map costs a name, told in the log; nothing else stops.
+fn or_full(result: Result<(), Error>) -> Result<(), Error> {
+    result.or_else(|error| match error {
+        Error::Map { .. } => {
+            tracing::warn!("{error}");
+            Ok(())
+        }
+        error => Err(error),
+    })
+}

@@ -1,0 +1,16 @@
+//! What was used: accounts that never go backwards, the one task that owns them, and the snapshot that readers get.
+
+#![forbid(unsafe_code)]
+
+mod audit;
+mod book;
+mod clerk;
+mod compose;
+mod owner;
+mod proc_list;
+pub mod snapshot;
+
+pub use self::{
+    compose::Files,
+    owner::{FRESH, Owner, Reader, Settings},
+};

@@ -1,0 +1,269 @@
+//! The one task that owns the state. Events mark what changed; maps are read when somebody asks for a snapshot.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use plimsoll_common::event::Kind;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::StreamExt as _;
+
+use super::{
+    book::{Action, Book},
+    clerk::Clerk,
+    compose::Files,
+    snapshot::Snapshot,
+};
+use crate::{
+    cgroup::{Walk, walk},
+    inventory::{Answer, Namer},
+    kernel::{
+        Error, Kernel,
+        events::{Event, Events},
+    },
+};
+
+/// A snapshot is never older than this when it is handed out.
+pub const FRESH: Duration = Duration::from_millis(250);
+/// How often the owner looks after what no event tells.
+const TICK: Duration = Duration::from_secs(1);
+/// How often containers are looked up again, for names that changed.
+const LOOK_UP: Duration = Duration::from_secs(60);
+
+/// What the owner may be told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a dead account stays, if a page with it was handed out.
+    pub retention: Duration,
+}
+
+/// What readers ask.
+#[derive(Debug)]
+enum Request {
+    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    Shown(SystemTime),
+}
+
+/// A reader's end. Clones ask the same owner.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    requests: mpsc::Sender<Request>,
+    ready: watch::Receiver<bool>,
+}
+
+impl Reader {
+    /// A snapshot that is at most [`FRESH`] old; `None` once the owner ended.
+    pub async fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let (answer, snapshot) = oneshot::channel();
+        self.requests.send(Request::Snapshot(answer)).await.ok()?;
+        snapshot.await.ok()
+    }
+
+    /// A page made of the snapshot that was taken then was handed out whole.
+    pub fn shown(&self, taken: SystemTime) {
+        let _ = self.requests.try_send(Request::Shown(taken)); // a full queue: the next page tells it
+    }
+
+    /// Whether the programs are attached and all cgroups are known.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Waits until [`Self::ready`]; `false` when the owner ended before.
+    pub async fn until_ready(&mut self) -> bool {
+        self.ready.wait_for(|ready| *ready).await.is_ok()
+    }
+}
+
+/// The owner of the state.
+pub struct Owner {
+    clerk: Clerk,
+    events: Events,
+    namer: Namer,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    requests: mpsc::Receiver<Request>,
+    walks: (mpsc::UnboundedSender<Walked>, mpsc::UnboundedReceiver<Walked>),
+    walking: bool,
+    ready: watch::Sender<bool>,
+    snapshot: Option<(Instant, Arc<Snapshot>)>,
+    later: Vec<(Instant, u32)>,
+    looked_up: Instant,
+    settings: Settings,
+}
+
+/// Rows that were listed before a walk, and the walk.
+struct Walked(Vec<u32>, Walk);
+
+impl Owner {
+    /// The owner and a reader of it.
+    ///
+    /// # Errors
+    /// Maps cannot be read.
+    pub fn new(
+        kernel: Kernel,
+        events: Events,
+        files: Files,
+        namer: (Namer, mpsc::UnboundedReceiver<Answer>),
+        settings: Settings,
+    ) -> Result<(Self, Reader), Error> {
+        let (asking, requests) = mpsc::channel(64);
+        let (ready, hears_ready) = watch::channel(false);
+        let (namer, answers) = namer;
+        let owner = Self {
+            clerk: Clerk::new(kernel, files)?,
+            events,
+            namer,
+            answers,
+            requests,
+            walks: mpsc::unbounded_channel(),
+            walking: false,
+            ready,
+            snapshot: None,
+            later: Vec::new(),
+            looked_up: Instant::now(),
+            settings,
+        };
+        Ok((owner, Reader { requests: asking, ready: hears_ready }))
+    }
+
+    /// Owns the state until the task is dropped.
+    ///
+    /// # Errors
+    /// The ring buffer or the maps cannot be read any more.
+    pub async fn run(mut self) -> Result<(), Error> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.walk()?;
+        loop {
+            tokio::select! {
+                event = self.events.next() => match event {
+                    Some(Ok(event)) => self.happened(&event)?,
+                    Some(Err(source)) => return Err(Error::pin("read", "the ring buffer")(source)),
+                    None => return Ok(()),
+                },
+                Some(answer) = self.answers.recv() => self.answered(answer)?,
+                Some(Walked(rows, walk)) = self.walks.1.recv() => self.walked(&rows, walk)?,
+                Some(request) = self.requests.recv() => self.requested(request).await?,
+                _ = tick.tick() => self.tick()?,
+            }
+        }
+    }
+
+    fn happened(&mut self, event: &Event) -> Result<(), Error> {
+        tracing::debug!(?event);
+        let (cgroup, now) = ((event.cgroup & u64::from(u32::MAX)) as u32, SystemTime::now());
+        let book = &mut self.clerk.book;
+        let actions = match event.kind {
+            Kind::Mkdir => match &event.path {
+                Some(path) => book.appeared(cgroup, path),
+                None => return self.walk(),
+            },
+            Kind::FirstExec => book.started(cgroup),
+            Kind::Rmdir => {
+                book.removed(cgroup, now);
+                book.ask(cgroup).into_iter().collect()
+            }
+            Kind::Release => book.released(cgroup, now),
+            Kind::Populated | Kind::Frozen | Kind::Oom => Vec::new(),
+        };
+        self.act(actions)
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<(), Error> {
+        if let Some(problem) = &answer.problem {
+            tracing::warn!("{problem}");
+        }
+        let actions = self.clerk.book.answered(answer);
+        self.act(actions)
+    }
+
+    /// Lists rows, then walks the hierarchy on another thread: a cgroup made later cannot be in the list, so a row
+    /// without a directory is dead.
+    fn walk(&mut self) -> Result<(), Error> {
+        if self.walking {
+            return Ok(());
+        }
+        self.walking = true;
+        let rows = self.clerk.row_keys()?;
+        let (mount, walks) = (self.clerk.files.counted.mount.clone(), self.walks.0.clone());
+        tokio::task::spawn_blocking(move || {
+            let _ = walks.send(Walked(rows, walk(&mount))); // nobody listens any more: the agent ends
+        });
+        Ok(())
+    }
+
+    fn walked(&mut self, rows: &[u32], walk: Walk) -> Result<(), Error> {
+        self.walking = false;
+        let Walk { cgroups, complete } = walk;
+        let walk: Vec<_> = cgroups.into_iter().map(|(id, path)| ((id & u64::from(u32::MAX)) as u32, path)).collect();
+        let actions = if complete {
+            self.clerk.book.reconcile(rows, &walk, SystemTime::now())
+        } else {
+            // What was not listed may still live.
+            walk.iter().flat_map(|(cgroup, path)| self.clerk.book.appeared(*cgroup, path)).collect()
+        };
+        self.act(actions)?;
+        self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
+        Ok(())
+    }
+
+    async fn requested(&mut self, request: Request) -> Result<(), Error> {
+        match request {
+            Request::Shown(taken) => self.clerk.book.shown(taken),
+            Request::Snapshot(reader) => {
+                if self.snapshot.as_ref().is_none_or(|(taken, _)| taken.elapsed() >= FRESH) {
+                    self.catch_up().await?;
+                    let taken = Instant::now();
+                    self.snapshot = Some((taken, Arc::new(self.clerk.snapshot()?)));
+                }
+                if let Some((_, snapshot)) = &self.snapshot {
+                    let _ = reader.send(snapshot.clone()); // it did not wait
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened already: events and answers that wait, and names that are being read.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let at_once = Duration::ZERO;
+        while let Ok(Some(Ok(event))) = tokio::time::timeout(at_once, self.events.next()).await {
+            self.happened(&event)?;
+        }
+        while let Ok(answer) = self.answers.try_recv() {
+            self.answered(answer)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let (due, later) = self.later.iter().partition(|(at, _)| *at <= now);
+        self.later = later;
+        let due: Vec<(Instant, u32)> = due;
+        let mut asks: Vec<_> = due.into_iter().filter_map(|(_, cgroup)| self.clerk.book.ask(cgroup)).collect();
+        if now.duration_since(self.looked_up) >= LOOK_UP {
+            self.looked_up = now;
+            let book: &Book = &self.clerk.book;
+            asks.extend(book.containers().into_iter().filter_map(|cgroup| book.ask(cgroup)));
+        }
+        self.act(asks)?;
+        if self.clerk.events_were_lost()? {
+            self.walk()?;
+        }
+        self.clerk.look_after(self.settings.retention)
+    }
+
+    fn act(&mut self, actions: Vec<Action>) -> Result<(), Error> {
+        for action in actions {
+            match action {
+                Action::Ask { cgroup, path, proposals } => self.namer.ask(cgroup, path, proposals),
+                Action::AskLater(cgroup, wait) => self.later.push((Instant::now() + wait, cgroup)),
+                action => self.clerk.act(action)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The published ledger: what every reader (exporter, terminal) gets. Data only.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use plimsoll_common::row::Row;
+
+pub use crate::inventory::{Identity, Kind, Workload, WorkloadKind};
+
+/// Everything the agent knows at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When the maps were read.
+    pub taken: SystemTime,
+    /// Accounts, live and dead but still shown, in the order of their `id`; an `id` occurs once.
+    pub accounts: Vec<Account>,
+    /// Totals that never disappear, by workload.
+    pub workloads: BTreeMap<Workload, Totals>,
+    /// The whole host: every cgroup, known or not, living or folded.
+    pub node: Node,
+    /// What was lost, filled up or left out.
+    pub health: Health,
+}
+
+/// What one container (or one other cgroup) has and did.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// What it has now; `None` once its cgroup is gone.
+    pub gauges: Option<Gauges>,
+    /// What it did since it was first seen.
+    pub totals: Totals,
+    /// When it was last seen alive.
+    pub last_seen: SystemTime,
+}
+
+/// What an account has at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gauges {
+    /// Thread groups with at least one live thread, as `cgroup.procs` counts.
+    pub processes: u64,
+    /// Live threads, without zombies, as `cgroup.threads` counts.
+    pub threads: u64,
+    /// `pids.max`; 0 is "max" (no limit), `None` where no file could be read.
+    pub threads_max: Option<u64>,
+    /// Tasks that the kernel programs could not track: gauges come from cgroup files meanwhile.
+    pub degraded: bool,
+}
+
+/// What happened since counting began. Never goes backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Processes born.
+    pub forks: u64,
+    /// Threads born, beside the first of a process.
+    pub thread_creations: u64,
+    /// Programs executed.
+    pub execs: u64,
+    /// Processes that ended with status 0.
+    pub exits_ok: u64,
+    /// Processes that ended with another status.
+    pub exits_error: u64,
+    /// Processes that a signal ended.
+    pub exits_signal: u64,
+    /// Processes chosen by the OOM killer.
+    pub oom_kills: u64,
+}
+
+impl From<Row> for Totals {
+    fn from(row: Row) -> Self {
+        let Row { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, .. } = row;
+        Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills }
+    }
+}
+
+/// The whole host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Node {
+    /// Live processes of all cgroups.
+    pub processes: u64,
+    /// Live threads of all cgroups.
+    pub threads: u64,
+    /// What all cgroups did, living and gone.
+    pub totals: Totals,
+}
+
+/// What was lost, filled up or left out. Counters since the pins were made, unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Ring-buffer events that found no room.
+    pub events_lost: u64,
+    /// Tallies of the kernel programs by their name: `proc_full`, `rows_full`, `exit_unknown` ...
+    pub tallies: Vec<(&'static str, u64)>,
+    /// Live cgroups that look like a container's and have no name.
+    pub unresolved: u64,
+    /// Accounts folded into their workloads since this agent started.
+    pub folded_accounts: u64,
+    /// Entries that an audit corrected since this agent started.
+    pub audit_corrections: u64,
+    /// When the last audit ended.
+    pub last_audit: Option<SystemTime>,
+    /// Maps by name: (entries, room).
+    pub maps: Vec<(&'static str, u64, u64)>,
+    /// Programs: what the plan said of each.
+    pub programs: Vec<Program>,
+}
+
+/// One kernel program, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// The hook it is for: `tp_btf/task_newtask`.
+    pub hook: String,
+    /// `None`: attached. Else why it was left out.
+    pub left_out: Option<String>,
+    /// Times run and ns spent, where `kernel.bpf_stats_enabled` is on.
+    pub cost: Option<(u64, u64)>,
+}

@@ -1,0 +1,14 @@
+//! Plimsoll: what each container of a Linux host has and did, counted by eBPF programs, served to Prometheus.
+//!
+//! Imports go down: `cli` -> `app` -> `exporter` -> `ledger` -> `inventory` -> `kernel`, `cgroup`, `runtimes`.
+
+pub mod app;
+pub mod cgroup;
+pub mod cli;
+pub mod config;
+pub mod exporter;
+pub mod inventory;
+pub mod kernel;
+pub mod ledger;
+pub mod privilege;
+pub mod runtimes;

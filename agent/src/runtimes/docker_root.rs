@@ -1,0 +1,247 @@
+//! Finds Docker's data roots: as given, else from daemon.json, from the running daemons' command lines, and the
+//! default. Never asks a daemon.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt, fs,
+    os::unix::{ffi::OsStringExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::{
+    RuntimeError,
+    state_file::{Links, read_json},
+};
+
+const DEFAULT_ROOT: &str = "/var/lib/docker";
+const DEFAULT_CONFIG: &str = "/etc/docker/daemon.json";
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// A directory where dockerd keeps its containers, and how it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerRoot {
+    /// The data root, absolute.
+    pub path: PathBuf,
+    /// How it was found.
+    pub source: Source,
+}
+
+/// Where the path of a Docker root was taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `--docker-root`.
+    Given,
+    /// `data-root` or `graph` in this file.
+    ConfigFile(PathBuf),
+    /// `--data-root` or `--graph` of the dockerd with this pid.
+    Daemon(u32),
+    /// Nothing said otherwise.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given => f.write_str("--docker-root"),
+            Self::ConfigFile(path) => write!(f, "{}", path.display()),
+            Self::Daemon(pid) => write!(f, "command line of dockerd, pid {pid}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl DockerRoot {
+    /// All data roots of this host, each once, and the configuration files that could not be understood.
+    /// A given root is the only one. The default is always among the others: its daemon may start later.
+    #[must_use]
+    pub fn find(given: Option<&Path>) -> (Vec<Self>, Vec<RuntimeError>) {
+        match given {
+            Some(path) => (vec![Self { path: path.to_owned(), source: Source::Given }], Vec::new()),
+            None => collect(Path::new(DEFAULT_CONFIG), &running()),
+        }
+    }
+}
+
+/// A running dockerd.
+#[derive(Debug)]
+struct Daemon {
+    pid: u32,
+    arguments: Vec<OsString>,
+    cwd: PathBuf,
+}
+
+fn collect(default_config: &Path, daemons: &[Daemon]) -> (Vec<DockerRoot>, Vec<RuntimeError>) {
+    let mut configs = vec![default_config.to_owned()];
+    configs.extend(daemons.iter().filter_map(|daemon| daemon.path_of(&["--config-file"])));
+    let (mut roots, mut problems) = (Vec::new(), Vec::new());
+    for config in unique(configs, PathBuf::as_path) {
+        match root_in(&config) {
+            Ok(root) => {
+                roots.extend(root.map(|path| DockerRoot { path, source: Source::ConfigFile(config) }));
+            }
+            Err(error) => problems.push(error),
+        }
+    }
+    for daemon in daemons {
+        let root = daemon.path_of(&["--data-root", "--graph", "-g"]);
+        roots.extend(root.map(|path| DockerRoot { path, source: Source::Daemon(daemon.pid) }));
+    }
+    roots.push(DockerRoot { path: DEFAULT_ROOT.into(), source: Source::Default });
+    (unique(roots, |root| &root.path), problems)
+}
+
+/// Keeps the first of those with the same path.
+fn unique<T>(items: Vec<T>, path_of: impl Fn(&T) -> &Path) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    for item in items {
+        if !kept.iter().any(|known| path_of(known) == path_of(&item)) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+#[derive(Deserialize)]
+struct DaemonJson {
+    #[serde(rename = "data-root")]
+    data_root: Option<PathBuf>,
+    /// What `data-root` was called before 17.05.
+    graph: Option<PathBuf>,
+}
+
+fn root_in(config: &Path) -> Result<Option<PathBuf>, RuntimeError> {
+    let json: Option<DaemonJson> = read_json(config, Links::Follow, MAX_CONFIG_BYTES)?;
+    let root = json.and_then(|json| json.data_root.or(json.graph));
+    // A service's working directory is the root.
+    Ok(root.map(|path| Path::new("/").join(path)))
+}
+
+impl Daemon {
+    /// The path that one of these flags has, the last one given; a relative one starts at the daemon's own place.
+    fn path_of(&self, flags: &[&str]) -> Option<PathBuf> {
+        value_of(&self.arguments, flags).filter(|value| !value.is_empty()).map(|value| self.cwd.join(value))
+    }
+}
+
+/// The last value of `--flag VALUE`, `--flag=VALUE`, and for one letter also `-fVALUE`.
+fn value_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Option<&'a OsStr> {
+    arguments.iter().enumerate().rev().find_map(|(position, argument)| {
+        flags.iter().find_map(|flag| {
+            let rest = argument.as_encoded_bytes().strip_prefix(flag.as_bytes())?;
+            match rest {
+                [] => arguments.get(position + 1).map(OsString::as_os_str),
+                [b'=', value @ ..] => Some(bytes_as_os_str(value)),
+                value if !flag.starts_with("--") => Some(bytes_as_os_str(value)),
+                _ => None,
+            }
+        })
+    })
+}
+
+fn bytes_as_os_str(bytes: &[u8]) -> &OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(bytes)
+}
+
+/// The running daemons of the host.
+fn running() -> Vec<Daemon> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes.flatten().filter_map(|entry| daemon(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// `comm` first: reading another process's command line can wait for its memory lock.
+fn daemon(pid: u32) -> Option<Daemon> {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    if fs::read(proc.join("comm")).ok()? != b"dockerd\n" || !is_hosts(&proc) {
+        return None;
+    }
+    let cmdline = fs::read(proc.join("cmdline")).ok()?;
+    let arguments = cmdline.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec())).collect();
+    Some(Daemon { pid, arguments, cwd: fs::read_link(proc.join("cwd")).ok()? })
+}
+
+/// Anybody can call a process dockerd: the host's runs as root, and sees the files that we or init see. One inside
+/// a container speaks of other directories.
+fn is_hosts(proc: &Path) -> bool {
+    let mounts = |proc: &Path| fs::read_link(proc.join("ns/mnt")).ok();
+    let ours = ["/proc/self", "/proc/1"].map(|proc| mounts(proc.as_ref()));
+    fs::metadata(proc).is_ok_and(|metadata| metadata.uid() == 0)
+        && mounts(proc).is_some_and(|its| ours.contains(&Some(its)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsString, fs, path::Path};
+
+    use super::{Daemon, DockerRoot, Source, collect, value_of};
+
+    const FLAGS: &[&str] = &["--data-root", "--graph", "-g"];
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn every_spelling_of_the_root_is_understood() {
+        let rows = [
+            ("dockerd", None),
+            ("dockerd --data-root /a -D", Some("/a")),
+            ("dockerd --data-root=/a", Some("/a")),
+            ("dockerd -g /a", Some("/a")),
+            ("dockerd -g=/a", Some("/a")),
+            ("dockerd -g/a", Some("/a")),
+            ("dockerd --graph /a", Some("/a")),
+            ("dockerd --graph=/a --data-root=/b", Some("/b")),
+            ("dockerd --data-root=", Some("")),
+            ("dockerd --data-root", None),
+            ("dockerd --data-rooted=/a --graphics=/b", None),
+        ];
+        for (line, wanted) in rows {
+            assert_eq!(value_of(&arguments(line), FLAGS), wanted.map(AsRef::as_ref), "{line}");
+        }
+    }
+
+    #[test]
+    fn roots_come_in_order_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = |name: &str, text: &str| {
+            fs::write(dir.path().join(name), text).unwrap();
+            dir.path().join(name)
+        };
+        let default = config("daemon.json", r#"{"data-root": "/json", "debug": true}"#);
+        let second = config("second.json", r#"{"graph": "old"}"#);
+        let broken = config("broken.json", "{");
+        let daemon = |pid, line: &str| Daemon { pid, arguments: arguments(line), cwd: "/cwd".into() };
+        let daemons = [
+            daemon(1, &format!("dockerd --config-file={} --data-root=rel", second.display())),
+            daemon(2, &format!("dockerd --config-file {} -g /json", broken.display())),
+            daemon(3, "dockerd --data-root="),
+            daemon(4, &format!("dockerd --config-file {} -g /var/lib/docker", second.display())),
+        ];
+        let (roots, problems) = collect(&default, &daemons);
+        let found: Vec<_> = roots.iter().map(|root| (root.path.to_str().unwrap(), &root.source)).collect();
+        let wanted = [
+            ("/json", &Source::ConfigFile(default)),
+            ("/old", &Source::ConfigFile(second)),
+            ("/cwd/rel", &Source::Daemon(1)),
+            ("/var/lib/docker", &Source::Daemon(4)),
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].to_string(), format!("parse {}", broken.display()));
+    }
+
+    #[test]
+    fn without_any_sign_the_default_is_left() {
+        let (roots, problems) = collect(Path::new("/nonexistent/daemon.json"), &[]);
+        assert_eq!(roots, [DockerRoot { path: "/var/lib/docker".into(), source: Source::Default }]);
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn a_given_root_is_the_only_one() {
+        let (roots, _) = DockerRoot::find(Some(Path::new("/x")));
+        assert_eq!(roots, [DockerRoot { path: "/x".into(), source: Source::Given }]);
+    }
+}

@@ -1,0 +1,59 @@
+//! What the environment says about this run.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// `full` divided by `PLIMSOLL_SCALE`, at least 1.
+#[must_use]
+pub fn scaled(full: u64) -> u64 {
+    let scale = env::var("PLIMSOLL_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    (full / scale).max(1)
+}
+
+/// The agent under test.
+pub fn agent() -> Result<PathBuf> {
+    program("PLIMSOLL_BIN", "plimsoll")
+}
+
+/// The load program.
+pub fn load() -> Result<PathBuf> {
+    program("PLIMSOLL_LOAD", "plimsoll-load")
+}
+
+/// Kernel programs of another build, if the environment names some.
+#[must_use]
+pub fn other_object() -> Option<PathBuf> {
+    env::var_os("PLIMSOLL_OTHER_OBJECT").map(PathBuf::from)
+}
+
+/// The running kernel's release, `6.1.0-49-cloud-amd64`.
+#[must_use]
+pub fn kernel() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
+/// The program that `variable` names, else the one that cargo built beside this test.
+fn program(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(path) = env::var_os(variable) {
+        return Ok(path.into());
+    }
+    let this = env::current_exe().context("find this test's own file")?;
+    let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    beside.with_context(|| format!("no {name} beside {}: build it or set {variable}", this.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{kernel, scaled};
+
+    #[test]
+    fn sizes_never_become_nothing() {
+        assert!(scaled(1) == 1 && scaled(100_000) >= 1);
+    }
+
+    #[test]
+    fn the_kernel_has_a_release() {
+        assert!(kernel().starts_with(char::is_numeric));
+    }
+}

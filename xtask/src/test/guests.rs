@@ -1,0 +1,105 @@
+//! Runs the integration tests on other kernels, in virtual machines, with smaller numbers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::binaries::Binaries;
+use super::record;
+use super::verdict::Run;
+use crate::tree::Tree;
+use crate::vm::{self, Job, JobFile, Request, RunResult};
+
+/// By what the numbers of the tests are divided: the guests have no KVM.
+const SCALE: u32 = 20;
+
+/// Where a guest has its job.
+const FOLDER: &str = "/job";
+
+/// A guest that takes longer than this has hung.
+const LIMIT: Duration = Duration::from_mins(15);
+
+/// Which guests are asked for.
+#[derive(Debug, Clone)]
+pub struct Guests {
+    /// Kernel versions such as `6.1`.
+    pub kernels: Vec<String>,
+    /// Hierarchies of cgroup v1 only.
+    pub cgroup_v1: bool,
+}
+
+/// Boots each kernel once and runs the tests that the filter leaves.
+pub fn run(tree: &Tree, binaries: &Binaries, guests: &Guests, filter: &[String]) -> Result<Vec<Run>> {
+    let listed = binaries.list(filter)?;
+    if listed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let results = vm::run(&Request {
+        kernels: guests.kernels.clone(),
+        filter: (!filter.is_empty()).then(|| filter.join(" ")),
+        cgroup_v1: guests.cgroup_v1,
+        artefacts: tree.target().join("vm"),
+        job: job(binaries),
+    })?;
+    results.into_iter().map(|result| told(result, guests.cgroup_v1, listed.clone())).collect()
+}
+
+/// What one guest's tests came to.
+fn told(result: RunResult, cgroup_v1: bool, listed: Vec<String>) -> Result<Run> {
+    let passed = result.passed();
+    let RunResult { kernel, outcome, out, report, seconds, kernel_log } = result;
+    let place = format!("{kernel}{}", if cgroup_v1 { " v1" } else { "" });
+    eprintln!("    {place}: {outcome} after {seconds:.1} s; what it left is in {}", out.display());
+    for line in kernel_log.iter().flat_map(|log| log.lines()) {
+        eprintln!("    {place}: kernel: {line}");
+    }
+    let records = report.as_deref().map(record::read).transpose()?.unwrap_or_default();
+    Ok(Run { place, cgroup_v1, listed, records, broken: (!passed).then(|| outcome.to_string()) })
+}
+
+fn job(binaries: &Binaries) -> Job {
+    let file = |host: &PathBuf, folder: &str| JobFile {
+        host: host.clone(),
+        guest: Path::new(folder).join(host.file_name().unwrap_or_default()),
+    };
+    let Binaries { agent, object, other_object, load, tests } = binaries;
+    let mut files: Vec<JobFile> = [agent, object, other_object, load].map(|host| file(host, "")).into();
+    files.extend(tests.iter().map(|host| file(host, "tests")));
+    Job { files, script: script(binaries), limit: LIMIT }
+}
+
+/// What the guest does: the same binaries, one after the other.
+fn script(binaries: &Binaries) -> String {
+    let environment = binaries.environment(Some(Path::new(FOLDER)));
+    let exports = environment.iter().map(|(name, value)| format!("export {name}={}\n", value.display()));
+    format!(
+        "{}export PLIMSOLL_SCALE={SCALE} PLIMSOLL_REPORT=$VM_REPORT\n\
+         code=0\n\
+         for test in {FOLDER}/tests/*; do $test --test-threads=1 $VM_FILTER || code=$?; done\n\
+         exit $code\n",
+        exports.collect::<String>()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_finds_its_files_where_the_job_puts_them() {
+        let at = |name: &str| Path::new("/build").join(name);
+        let binaries = Binaries {
+            agent: at("plimsoll"),
+            object: at("plimsoll.o"),
+            other_object: at("plimsoll-other.o"),
+            load: at("plimsoll-load"),
+            tests: vec![at("storm-1")],
+        };
+        let script = script(&binaries);
+        for JobFile { host: _, guest } in job(&binaries).files {
+            let named = script.contains(&format!("={FOLDER}/{}\n", guest.display()));
+            assert!(named || guest.starts_with("tests"), "{} is not named in {script}", guest.display());
+        }
+    }
+}
