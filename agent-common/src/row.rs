@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_wait_status_has_one_meaning() {
-        let table = [(0, Exit::Ok), (7 << 8, Exit::Error), (9, Exit::Signal), (0x80 | 11, Exit::Signal)];
+        let table = [(0, Exit::Ok), (7 << 8, Exit::Error), (9, Exit::Signal), (0x80 | 0x0b, Exit::Signal)];
         for (code, exit) in table {
             assert_eq!(Exit::from_wait_status(code), exit, "{code:#x}");
         }

@@ -1,6 +1,14 @@
 //! One process in one word: which cgroup it is in, and how many live threads it has.
 //! Both change together, by one atomic operation, so no lock is needed.
 
+/// The key of a cgroup: the low half of its kernfs id, unique among live cgroups of one hierarchy.
+#[must_use]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+pub const fn cgroup_key(id: u64) -> u32 {
+    id as u32
+}
+
 /// Cgroup (low 32 bits of its id) above, live threads below. 0 is no process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word(pub u64);
@@ -13,18 +21,18 @@ impl Word {
         Self((cgroup as u64) << 32 | threads as u64)
     }
 
-    /// The key of its cgroup: the low half of the kernfs id, unique among live cgroups of one hierarchy.
+    /// The key of its cgroup.
     #[must_use]
     #[inline]
     pub const fn cgroup(self) -> u32 {
-        (self.0 >> 32) as u32
+        cgroup_key(self.0 >> 32)
     }
 
     /// Its live threads.
     #[must_use]
     #[inline]
     pub const fn threads(self) -> u32 {
-        (self.0 & 0xffff_ffff) as u32
+        cgroup_key(self.0)
     }
 
     /// The same threads in another cgroup.

@@ -5,7 +5,7 @@ use aya_ebpf::{
     bindings::{BPF_NOEXIST, seq_file},
     helpers::generated::bpf_seq_write,
 };
-use plimsoll_common::{seen::Seen, tally::Tally, word::Word};
+use plimsoll_common::{seen::Seen, tally::Tally, word::{Word, cgroup_key}};
 
 use crate::{
     atomic,
@@ -44,7 +44,7 @@ extern "C" fn tasks(ctx: *const Context) -> i32 {
     if task.pid() != tgid || threads == 0 {
         return 0; // not a leader, or a process that is over
     }
-    let kernel = Word::new(task.cgroup() as u32, threads);
+    let kernel = Word::new(cgroup_key(task.cgroup()), threads);
     let seen = Seen { kernel: kernel.0, ours: enter(task, tgid, kernel), tgid, pad: 0 };
     // SAFETY: `seen` is whole; a full buffer makes the kernel run this task again.
     if unsafe { bpf_seq_write(seq, (&raw const seen).cast(), Seen::SIZE as u32) } < 0 { 1 } else { 0 }

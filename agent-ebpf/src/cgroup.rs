@@ -1,7 +1,7 @@
 //! Cgroups that come, go, fill and freeze, and processes that move between them.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use plimsoll_common::{event::Kind, tally::Tally, word::Word};
+use plimsoll_common::{event::Kind, tally::Tally, word::{Word, cgroup_key}};
 
 use crate::{
     atomic,
@@ -34,7 +34,7 @@ fn moved(ctx: &BtfTracePointContext) {
     let (cgroup, task) = (Cgroup(ctx.arg(0)), Task(ctx.arg(2)));
     let whole = ctx.arg::<u64>(3) & 0xff != 0;
     if cgroup.is_counted() && (whole || task.pid() == task.tgid()) {
-        move_process(task.tgid(), cgroup.id() as u32);
+        move_process(task.tgid(), cgroup_key(cgroup.id()));
     }
 }
 

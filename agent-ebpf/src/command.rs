@@ -6,7 +6,7 @@ use plimsoll_common::{
     command::{Answer, Command, HEADER},
     row::Row,
     tally::Tally,
-    word::Word,
+    word::{Word, cgroup_key},
 };
 
 use crate::{
@@ -33,7 +33,7 @@ fn answer(ctx: &TcContext, act: impl FnOnce(Command) -> Answer) -> i32 {
 #[classifier]
 fn fold(ctx: TcContext) -> i32 {
     answer(&ctx, |command| {
-        let cgroup = command.key as u32;
+        let cgroup = cgroup_key(command.key);
         let Some(row) = ROWS.get_ptr_mut(cgroup) else { return Answer::Absent };
         // SAFETY: `row` is a live map value.
         if unsafe { (*row).processes != 0 || (*row).threads != 0 } {
@@ -81,7 +81,7 @@ fn sum_of(sums: &HashMap<u64, Row>, key: u64) -> Option<*mut Row> {
 #[classifier]
 fn repair(ctx: TcContext) -> i32 {
     answer(&ctx, |Command { key, from, to }| {
-        let tgid = key as u32;
+        let tgid = cgroup_key(key);
         if from == 0 {
             if PROC.insert(tgid, to, BPF_NOEXIST.into()).is_err() {
                 return Answer::Full;

@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use plimsoll_common::{event::Kind, row::Exit, tally::Tally, word::Word};
+use plimsoll_common::{event::Kind, row::Exit, tally::Tally, word::{Word, cgroup_key}};
 
 use crate::{
     atomic,
@@ -33,7 +33,7 @@ fn newtask(ctx: BtfTracePointContext) -> i32 {
 /// A new process. Its own cgroup is final here, also under `CLONE_INTO_CGROUP`.
 #[inline(always)]
 fn process_born(ctx: &impl EbpfContext, task: Task) {
-    let (tgid, cgroup) = (task.tgid(), task.cgroup() as u32);
+    let (tgid, cgroup) = (task.tgid(), cgroup_key(task.cgroup()));
     let word = Word::new(cgroup, 1);
     let entered = PROC.insert(tgid, word.0, BPF_NOEXIST.into()).is_ok() || take_over(tgid, word);
     if let Some(row) = row(cgroup) {
@@ -77,7 +77,7 @@ fn thread_born(ctx: &impl EbpfContext, task: Task) {
         return;
     }
     tally(Tally::ThreadOfUnknown);
-    let word = Word::new(task.cgroup() as u32, task.live_threads());
+    let word = Word::new(cgroup_key(task.cgroup()), task.live_threads());
     if let Some(row) = row(word.cgroup()) {
         add!(row, thread_creations, 1);
     }
@@ -125,7 +125,7 @@ fn exit(ctx: BtfTracePointContext) -> i32 {
 fn exec(ctx: BtfTracePointContext) -> i32 {
     let task = Task(ctx.arg(0));
     let cgroup = task.cgroup();
-    if let Some(row) = row(cgroup as u32) {
+    if let Some(row) = row(cgroup_key(cgroup)) {
         // SAFETY: a word of a live map value.
         if unsafe { atomic::fetch_add(&raw mut (*row).execs, 1) } == 0 {
             event::tell(Kind::FirstExec, cgroup, task.tgid());

@@ -20,7 +20,7 @@ use crate::{
         Kernel, Options, Started,
         events::{Events, open_ring},
         logs::Logs,
-        plan::version,
+        plan::{release, version},
     },
     ledger::{Files, Owner, Reader, Settings, snapshot::Snapshot},
     privilege,
@@ -63,11 +63,12 @@ pub fn run(run: &Run) -> Result<()> {
     match kernel.started {
         Started::Fresh => tracing::info!("kernel programs attached, all processes entered"),
         Started::Adopted => tracing::info!("pinned programs and counts adopted: nothing was loaded"),
-        Started::Upgraded => tracing::info!("pinned hooks handed over to this build's programs, counts go on"),
+        Started::Upgraded => {
+            tracing::info!("pinned hooks handed over to this build's programs, counts go on");
+        }
     }
     let logs = Logs::open(&kernel.directory)?;
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    privilege::drop_all_but(&privilege::needed(version(&release))).context("drop capabilities")?;
+    privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -116,7 +117,9 @@ pub fn counted(hierarchies: &Hierarchies, config: &Config) -> Result<Hierarchy> 
 
 fn start(run: &Run, counted: &Hierarchy) -> Result<Kernel> {
     let object = match &run.programs {
-        Some(path) => std::fs::read(path).with_context(|| format!("read kernel programs {}", path.display()))?,
+        Some(path) => {
+            std::fs::read(path).with_context(|| format!("read kernel programs {}", path.display()))?
+        }
         None => OBJECT.to_vec(),
     };
     let own = cgroup::path_of_pid(std::process::id(), counted).context("find the agent's own cgroup")?;
@@ -129,7 +132,8 @@ fn start(run: &Run, counted: &Hierarchy) -> Result<Kernel> {
         proc_entries: run.proc_entries,
         ring_bytes: run.ring_bytes,
         hierarchy_id: counted.hierarchy_id,
-        own_cgroup: cgroup::id_of(&cgroup::directory(&counted.mount, &own)).context("find the agent's own cgroup")?,
+        own_cgroup: cgroup::id_of(&cgroup::directory(&counted.mount, &own))
+            .context("find the agent's own cgroup")?,
     };
     Ok(Kernel::start(&options)?)
 }
@@ -143,7 +147,13 @@ fn give_memory_back() {
     }
 }
 
-async fn live(config: &Config, listener: TcpListener, kernel: Kernel, logs: Logs, files: Files) -> Result<()> {
+async fn live(
+    config: &Config,
+    listener: TcpListener,
+    kernel: Kernel,
+    logs: Logs,
+    files: Files,
+) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
     let namer = Namer::new(Roots::find(config.docker_root.as_deref()), config.labels.clone());
@@ -172,7 +182,8 @@ async fn tell_ready(mut reader: Reader, address: SocketAddr) {
 
 /// Ready once somebody wants the agent to end.
 async fn ended() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
     };

@@ -48,8 +48,12 @@ fn ps_tells_what_the_page_tells() -> Result<()> {
 fn check_finds_everything_here() -> Result<()> {
     Case::run("check_finds_everything_here", |case| {
         let pins = Pins::new()?;
-        let lines: Value =
-            serde_json::from_str(&plimsoll(&["check", "--json", "--bpffs", &pins.path().display().to_string()])?)?;
+        let lines: Value = serde_json::from_str(&plimsoll(&[
+            "check",
+            "--json",
+            "--bpffs",
+            &pins.path().display().to_string(),
+        ])?)?;
         let lines = lines.as_array().context("not a list")?;
         case.prove("features are listed", lines.len() > 5);
         for line in lines {

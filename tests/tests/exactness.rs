@@ -3,10 +3,11 @@
 use anyhow::Result;
 use plimsoll_common::{row::Row, word::Word};
 use plimsoll_tests::{
-    accounts::{compare_gauges, compare_totals, totals},
+    accounts::{compare_gauges, compare_totals, gauges, totals},
     agent::Agent,
     bpf::PinnedMap,
     cgroup::Cgroup,
+    page::Page,
     pins::Pins,
     report::Case,
     storm::{Plan, Storm},
@@ -85,12 +86,7 @@ fn prove(case: &mut Case, mode: &str, count: u64) -> Result<()> {
     Ok(())
 }
 
-fn compare_both(
-    case: &mut Case,
-    when: &str,
-    agent: &Agent,
-    cgroups: [&Cgroup; 2],
-) -> Result<plimsoll_tests::page::Page> {
+fn compare_both(case: &mut Case, when: &str, agent: &Agent, cgroups: [&Cgroup; 2]) -> Result<Page> {
     let page = agent.scrape()?;
     cgroups.iter().try_for_each(|cgroup| compare_gauges(case, when, &page, cgroup))?;
     Ok(page)
@@ -108,14 +104,18 @@ fn exactness_comes_back_after_a_wrong_entry() -> Result<()> {
         let mut storm = Storm::start(&cgroup, &plan)?;
         storm.done()?;
         compare_gauges(case, "before", &agent.scrape()?, &cgroup)?;
-        let corrections =
-            |page: &plimsoll_tests::page::Page| page.count("plimsoll_audit_corrections_total", &[]);
+        let corrections = |page: &Page| page.count("plimsoll_audit_corrections_total", &[]);
         let before = corrections(&agent.scrape()?)?;
         plant(&pins, &cgroup)?;
         let wrong = agent.scrape()?.count("container_threads", &[("id", &cgroup.id())])?;
         case.compare("threads with the wrong entry", wrong, cgroup.threads()? + INVENTED);
-        agent.scrape_until("the audit corrects", |page| Ok((corrections(page)? > before).then_some(())))?;
-        compare_gauges(case, "after the audit", &agent.scrape()?, &cgroup)?;
+        let threads = cgroup.threads()?;
+        agent.scrape_until("the audit corrects", |page| {
+            Ok((gauges(page, &cgroup.id())?.1 == threads).then_some(()))
+        })?;
+        let page = agent.scrape()?;
+        compare_gauges(case, "after the audit", &page, &cgroup)?;
+        case.prove("the correction is counted", corrections(&page)? > before);
         storm.end()?;
         compare_gauges(case, "at the end", &agent.scrape()?, &cgroup)
     })

@@ -40,7 +40,7 @@ fn a_cgroup_whose_name_is_no_text_is_shown_escaped() -> Result<()> {
         let agent = Agent::start(&pins, &[])?;
         let cgroup = Cgroup::create_raw(OsStr::from_bytes(b"\xff\"quoted\"\xc3\x28"))?;
         let counted = one_fork(&cgroup)?;
-        let id = "/plimsoll-test-\\xff\"quoted\"\\xc3(";
+        let id = "/plimsoll-test-\\xFF\"quoted\"\\xC3(";
         case.compare("what it did", totals(&agent.scrape()?, id)?, counted);
         case.prove("Prometheus takes the page", is_up(&agent)?);
         Ok(())

@@ -18,12 +18,17 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// Builds the kernel programs and then the agent around them.
 pub fn build(tree: &Tree, install: Install) -> Result<PathBuf> {
     Builder::ready(tree, install)?.object(Build::Product)?;
-    shell::step("build the agent", || {
-        let mut cargo = shell::cargo();
-        cargo.current_dir(tree.root()).args(["build", "--quiet", "--release", "--package", "plimsoll"]);
-        shell::run(&mut cargo)
-    })?;
+    release(tree, "build the agent", "plimsoll", &["plimsoll"])?;
     Ok(tree.release("plimsoll"))
+}
+
+/// Builds binaries of one package as they are to be used.
+pub fn release(tree: &Tree, step: &str, package: &str, binaries: &[&str]) -> Result<()> {
+    shell::step(step, || {
+        let mut cargo = shell::cargo();
+        cargo.current_dir(tree.root()).args(["build", "--release", "--package", package]);
+        shell::run(cargo.args(binaries.iter().flat_map(|name| ["--bin", name])))
+    })
 }
 
 /// Builds the agent and becomes it. Returns only if that cannot be done.

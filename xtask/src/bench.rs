@@ -1,7 +1,7 @@
 //! Measures the agent and writes what came out, with machine and date, to `docs/benchmarks.md`.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use nix::sys::utsname::uname;
@@ -15,18 +15,14 @@ use crate::tree::Tree;
 /// Runs the benchmarks and replaces the page with their figures.
 pub fn run(tree: &Tree, install: Install) -> Result<()> {
     let agent = agent::build(tree, install)?;
-    shell::step("build the benchmarks", || {
-        let mut cargo = shell::cargo();
-        cargo.current_dir(tree.root()).args(["build", "--quiet", "--release", "--package", "plimsoll-tests"]);
-        shell::run(cargo.args(["--bin", "plimsoll-bench", "--bin", "plimsoll-load"]))
-    })?;
+    agent::release(tree, "build the benchmarks", "plimsoll-tests", &["plimsoll-bench", "plimsoll-load"])?;
     mount_bpffs()?;
     let mut bench = Command::new(tree.release("plimsoll-bench"));
     shell::forget_outer_cargo(&mut bench);
     bench.env("PLIMSOLL_BIN", agent).env("PLIMSOLL_OBJECT", tree.object());
     bench.env("PLIMSOLL_LOAD", tree.release("plimsoll-load")).env("PLIMSOLL_SCALE", "1");
     let mut bench = as_root(bench, "measuring the agent")?;
-    let figures = shell::step("measure", || shell::output(bench.stderr(std::process::Stdio::inherit())))?;
+    let figures = shell::step("measure", || shell::output(bench.stderr(Stdio::inherit())))?;
     let page = tree.root().join("docs/benchmarks.md");
     let text = format!("# Benchmarks\n\n{}\n\n{}\n", machine()?, figures.trim());
     fs::write(&page, text).with_context(|| format!("write {}", page.display()))?;

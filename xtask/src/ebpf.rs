@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::linker;
 use crate::needs::{self, Install, Need};
@@ -63,10 +63,7 @@ impl<'tree> Builder<'tree> {
 
     /// Lints the kernel programs with the clippy of their own compiler.
     pub fn clippy(&self) -> Result<()> {
-        let Some(clippy) = self.toolchain.clippy() else {
-            bail!("clippy of the kernel programs' compiler is not installed (Debian: rust-web-clippy)");
-        };
-        let mut clippy = self.with_settings(clippy, "clippy");
+        let mut clippy = self.with_settings(self.toolchain.clippy(), "clippy");
         shell::run(clippy.args(["--", "--deny", "warnings"]))
     }
 
@@ -84,7 +81,7 @@ impl<'tree> Builder<'tree> {
 
     /// A cargo command with all that the BPF target asks for.
     fn with_settings(&self, mut cargo: Command, verb: &str) -> Command {
-        cargo.args([verb, "--quiet", "--package", "plimsoll-ebpf", "--bins", "--release"]);
+        cargo.args([verb, "--package", "plimsoll-ebpf", "--bins", "--release"]);
         cargo.args(["--target", TARGET, "-Zbuild-std=core", "--target-dir"]).arg(self.folder());
         cargo.current_dir(self.tree.root());
         // bpf-linker does the link-time work, and BTF is made from the debug information.

@@ -82,7 +82,7 @@ fn llvm() -> PathBuf {
 fn build(home: &Path) -> Result<()> {
     let scratch = home.join("build");
     let mut cargo = shell::cargo();
-    cargo.args(["install", "bpf-linker", "--locked", "--quiet", "--version", VERSION]);
+    cargo.args(["install", "bpf-linker", "--locked", "--version", VERSION]);
     cargo.args(["--no-default-features", "--features", &format!("llvm-{LLVM}")]);
     cargo.arg("--root").arg(home).arg("--target-dir").arg(&scratch);
     // Without the prefix its build script finds another LLVM, or none, and linking fails.

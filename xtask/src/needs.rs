@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::root::is_root;
 use crate::shell;
@@ -74,7 +74,8 @@ pub fn meet(needs: &[Need], install: Install) -> Result<()> {
     if !is_root() {
         bail!("packages are installed by root only: sudo {by_hand}");
     }
-    shell::step("install packages", || apt(&packages))?;
+    shell::step("install packages", || apt(&packages))
+        .context("Debian 12 has all of these packages; elsewhere, install what is missing by hand")?;
     match missing.iter().find(|need| !need.is_met()) {
         Some(need) => bail!("{} is still missing after {by_hand}", need.what),
         None => Ok(()),

@@ -26,7 +26,15 @@ pub const NEED: Need = Need {
     what: "a Rust compiler with LLVM 22 and its library's source",
     why: "the kernel programs, or: rustup toolchain install nightly-2026-05-20 --component rust-src,clippy",
     present: Present::Asked(|| find().is_ok()),
-    packages: &["cargo-web", "rust-web-clippy", "rust-web-src", "rustc-web"],
+    packages: &["cargo-web", "rust-web-src", "rustc-web"],
+};
+
+/// Asks for the clippy of that compiler.
+pub const CLIPPY: Need = Need {
+    what: "the clippy of that compiler",
+    why: "linting the kernel programs",
+    present: Present::Asked(|| find().is_ok_and(|toolchain| toolchain.has_clippy())),
+    packages: &["rust-web-clippy"],
 };
 
 /// A compiler that can build the kernel programs.
@@ -50,10 +58,13 @@ impl Toolchain {
         self.tool("cargo")
     }
 
-    /// Its clippy, to be used like its cargo, where it is installed.
-    pub fn clippy(&self) -> Option<Command> {
-        let installed = ["cargo-clippy", "clippy-driver"].iter().all(|name| self.bin(name).is_file());
-        installed.then(|| self.tool("cargo-clippy"))
+    /// Its clippy, to be used like its cargo.
+    pub fn clippy(&self) -> Command {
+        self.tool("cargo-clippy")
+    }
+
+    fn has_clippy(&self) -> bool {
+        ["cargo-clippy", "clippy-driver"].iter().all(|name| self.bin(name).is_file())
     }
 
     /// Where the source of its library is.

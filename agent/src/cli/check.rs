@@ -10,7 +10,11 @@ use crate::{
     app,
     cgroup::Hierarchies,
     config::Config,
-    kernel::{plan::version, pins, start::host_plan},
+    kernel::{
+        pins,
+        plan::{release, version},
+        start::host_plan,
+    },
     privilege,
     runtimes::Roots,
 };
@@ -79,15 +83,12 @@ impl Arguments {
 }
 
 fn privilege_line() -> Line {
-    match app::require_root("run") {
-        Err(error) => line("privilege", State::Missing, error.to_string()),
-        Ok(()) => {
-            let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-            let mut kept: Vec<_> = privilege::needed(version(&release)).iter().map(ToString::to_string).collect();
-            kept.sort_unstable();
-            line("privilege", State::Ok, format!("root; once everything is loaded, kept: {}", kept.join(", ")))
-        }
+    if let Err(error) = app::require_root("run") {
+        return line("privilege", State::Missing, error.to_string());
     }
+    let mut kept: Vec<_> = privilege::needed(version(&release())).iter().map(ToString::to_string).collect();
+    kept.sort_unstable();
+    line("privilege", State::Ok, format!("root; once everything is loaded, kept: {}", kept.join(", ")))
 }
 
 fn cgroup_line(config: &Config) -> Line {
@@ -111,7 +112,9 @@ fn program_lines() -> Vec<Line> {
         Ok(plan) => plan
             .into_iter()
             .map(|decision| match decision.left_out {
-                None => line(decision.hook.feature, State::Ok, format!("tp_btf/{}", decision.hook.tracepoint)),
+                None => {
+                    line(decision.hook.feature, State::Ok, format!("tp_btf/{}", decision.hook.tracepoint))
+                }
                 Some(reason) => line(decision.hook.feature, State::LeftOut, reason),
             })
             .collect(),
@@ -123,10 +126,13 @@ fn docker_lines(config: &Config) -> Vec<Line> {
     let root = |root: &crate::runtimes::DockerRoot| {
         let path = root.path.join("containers");
         match std::fs::read_dir(&path) {
-            Ok(_) => line("names from docker", State::Ok, format!("{} ({})", root.path.display(), root.source)),
+            Ok(_) => {
+                line("names from docker", State::Ok, format!("{} ({})", root.path.display(), root.source))
+            }
             Err(error) => line("names from docker", State::LeftOut, format!("{}: {error}", path.display())),
         }
     };
-    let problems = problems.iter().map(|problem| line("names from docker", State::LeftOut, problem.to_string()));
+    let problems =
+        problems.iter().map(|problem| line("names from docker", State::LeftOut, problem.to_string()));
     docker.iter().map(root).chain(problems).collect()
 }

@@ -5,11 +5,7 @@ mod ps;
 mod run;
 mod table;
 
-use std::{
-    io::IsTerminal as _,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};

@@ -31,14 +31,19 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("start the runtime")?;
         let answer = runtime.block_on(client::get(self.agent, PATH))?;
         if self.json {
             println!("{}", String::from_utf8_lossy(&answer));
             return Ok(ExitCode::SUCCESS);
         }
-        let Accounts { containers } = serde_json::from_slice(&answer).context("understand the agent's answer")?;
-        let shown: Vec<_> = containers.iter().filter(|row| self.all || (is_container(row) && row.alive)).collect();
+        let Accounts { containers } =
+            serde_json::from_slice(&answer).context("understand the agent's answer")?;
+        let shown: Vec<_> =
+            containers.iter().filter(|row| self.all || (is_container(row) && row.alive)).collect();
         if shown.is_empty() {
             println!("no container runs here (--all shows other cgroups and dead containers)");
             return Ok(ExitCode::SUCCESS);
@@ -86,7 +91,8 @@ mod tests {
 
     #[test]
     fn an_age_has_one_unit() {
-        let table = [(-1.0, "0s"), (0.4, "0s"), (59.9, "59s"), (60.0, "1m"), (7_300.0, "2h"), (200_000.0, "2d")];
+        let table =
+            [(-1.0, "0s"), (0.4, "0s"), (59.9, "59s"), (60.0, "1m"), (7_300.0, "2h"), (200_000.0, "2d")];
         for (seconds, expected) in table {
             assert_eq!(age(seconds), expected);
         }

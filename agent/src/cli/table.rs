@@ -3,7 +3,11 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A table without lines: a heading, then rows; `right` names the columns whose numbers stand under each other.
-pub(super) fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>, right: &[usize]) -> String {
+pub(super) fn table(
+    heading: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    right: &[usize],
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(heading.to_vec());
     for row in rows {
@@ -22,7 +26,9 @@ pub(super) fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>
 
 /// Names from outside may hold what moves a terminal's cursor.
 fn printable(cell: &str) -> String {
-    cell.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    cell.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 #[cfg(test)]

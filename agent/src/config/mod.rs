@@ -72,8 +72,8 @@ impl Config {
     /// The file cannot be read, or says what cannot be: with line and column.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Self::parse("") };
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|error| match error {
             ConfigError::Parse { source, .. } => ConfigError::Parse { path: path.to_owned(), source },
             error @ ConfigError::Read { .. } => error,
@@ -128,7 +128,7 @@ mod tests {
     fn the_default_is_whole() {
         let config = Config::load(None).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:17546");
-        assert_eq!((config.retention(), config.wish()), (Duration::from_secs(300), Wish::Auto));
+        assert_eq!((config.retention(), config.wish()), (Duration::from_mins(5), Wish::Auto));
     }
 
     #[test]
@@ -137,13 +137,15 @@ mod tests {
         std::fs::write(file.path(), "listen = \"[::1]:9\"\nhierarchy = \"pids\"\n").unwrap();
         let config = Config::load(Some(file.path())).unwrap();
         assert_eq!((config.listen.port(), config.wish()), (9, Wish::Pids));
-        assert_eq!(config.retention(), Duration::from_secs(300));
+        assert_eq!(config.retention(), Duration::from_mins(5));
     }
 
     #[test]
     fn an_error_names_the_file_the_line_and_the_reason() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for (text, word) in [("\nlisten = \"nowhere\"", "line 2"), ("\nlisen = 1", "lisen"), ("labels = 1", "line 1")] {
+        for (text, word) in
+            [("\nlisten = \"nowhere\"", "line 2"), ("\nlisen = 1", "lisen"), ("labels = 1", "line 1")]
+        {
             std::fs::write(file.path(), text).unwrap();
             let error = Config::load(Some(file.path())).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains(file.path().to_str().unwrap()), "{error}");

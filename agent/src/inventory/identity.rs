@@ -150,7 +150,9 @@ impl Kind {
     /// The kind of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Container, Self::Unresolved, Self::Cgroup, Self::Other].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Container, Self::Unresolved, Self::Cgroup, Self::Other]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 

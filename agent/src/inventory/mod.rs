@@ -22,7 +22,9 @@ pub use self::{
 pub fn account_key(identity: &Identity) -> u64 {
     let Identity { kind, id, container_id, .. } = identity;
     match kind {
-        Kind::Container | Kind::Unresolved => plimsoll_common::key::key(&[b"container", container_id.as_bytes()]),
+        Kind::Container | Kind::Unresolved => {
+            plimsoll_common::key::key(&[b"container", container_id.as_bytes()])
+        }
         Kind::Cgroup => plimsoll_common::key::key(&[b"cgroup", id.as_bytes()]),
         Kind::Other => plimsoll_common::key::key(&[b"other"]),
     }

@@ -26,7 +26,11 @@ pub fn place(path: &[u8]) -> Place {
     if !proposals.is_empty() {
         return Place::Container(proposals);
     }
-    if depth(path) <= NEAR || UNITS.iter().any(|unit| path.ends_with(unit)) { Place::Cgroup } else { Place::Other }
+    if depth(path) <= NEAR || UNITS.iter().any(|unit| path.ends_with(unit)) {
+        Place::Cgroup
+    } else {
+        Place::Other
+    }
 }
 
 /// Components of a path; 0 is the root.

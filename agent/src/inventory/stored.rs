@@ -72,8 +72,19 @@ impl Fields {
     }
 
     fn identity(&mut self, identity: &Identity) {
-        let Identity { id, kind, name, image, container_id, runtime, project, service, labels, created, started } =
-            identity;
+        let Identity {
+            id,
+            kind,
+            name,
+            image,
+            container_id,
+            runtime,
+            project,
+            service,
+            labels,
+            created,
+            started,
+        } = identity;
         for field in [id, kind.as_str(), name, image, container_id, runtime, project, service] {
             self.push(field);
         }
@@ -115,12 +126,9 @@ impl<'a> Reader<'a> {
         self.next().map(str::to_owned)
     }
 
-    fn time(&mut self) -> Option<Option<SystemTime>> {
-        let millis = self.next()?;
-        if millis.is_empty() {
-            return Some(None);
-        }
-        UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?)).map(Some)
+    /// `None` where the field is empty or no time.
+    fn time(&mut self) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.next()?.parse().ok()?))
     }
 
     fn workload(&mut self) -> Option<Workload> {
@@ -137,8 +145,8 @@ impl<'a> Reader<'a> {
             runtime: self.owned()?,
             project: self.owned()?,
             service: self.owned()?,
-            created: self.time()?,
-            started: self.time()?,
+            created: self.time(),
+            started: self.time(),
             labels: BTreeMap::new(),
         };
         while let Some(key) = self.owned().filter(|key| !key.is_empty()) {
@@ -171,10 +179,9 @@ mod tests {
         let long = "\u{1}é\"\n".repeat(50);
         for text in ["", "shop", &long] {
             let workload = Workload { kind: WorkloadKind::Image, name: text.into() };
-            for stored in [
-                Stored::Account(Box::new(identity(text)), workload.clone()),
-                Stored::Workload(workload),
-            ] {
+            for stored in
+                [Stored::Account(Box::new(identity(text)), workload.clone()), Stored::Workload(workload)]
+            {
                 assert_eq!(Stored::decode(&stored.encode()).as_ref(), Some(&stored));
             }
         }
@@ -185,7 +192,8 @@ mod tests {
         let mut identity = identity("x");
         identity.labels = (0..100).map(|n| (format!("key{n}"), "v".repeat(100))).collect();
         let workload = identity.workload();
-        let Some(Stored::Account(found, _)) = Stored::decode(&Stored::Account(Box::new(identity), workload).encode())
+        let Some(Stored::Account(found, _)) =
+            Stored::decode(&Stored::Account(Box::new(identity), workload).encode())
         else {
             panic!("not an account")
         };

@@ -38,11 +38,14 @@ impl Types {
         let structures = Structures::of(&btf);
         let mut globals = Vec::new();
         for &(global, structure, member) in FIELDS {
-            let offset = structures.offset(structure, member).ok_or_else(|| error(format!("no {structure}.{member}")))?;
+            let offset = structures
+                .offset(structure, member)
+                .ok_or_else(|| error(format!("no {structure}.{member}")))?;
             globals.push((global, offset));
         }
         let tracepoints = tracepoints(&btf);
-        let subsys = structures.offset("css_set", "subsys").ok_or_else(|| error("no css_set.subsys".into()))?;
+        let subsys =
+            structures.offset("css_set", "subsys").ok_or_else(|| error("no css_set.subsys".into()))?;
         if let Some(pids) = enum_value(&btf, "pids_cgrp_id") {
             globals.push((names::CSS_SET_PIDS, subsys + 8 * pids));
         }
@@ -102,7 +105,9 @@ fn enum_value(btf: &Btf, name: &str) -> Option<u32> {
 fn tracepoints(btf: &Btf) -> BTreeMap<&'static str, usize> {
     let mut found = BTreeMap::new();
     for kind in btf.get_types() {
-        let Some(name) = kind.name.as_deref().and_then(|name| name.strip_prefix("btf_trace_")) else { continue };
+        let Some(name) = kind.name.as_deref().and_then(|name| name.strip_prefix("btf_trace_")) else {
+            continue;
+        };
         let Some(hook) = HOOKS.iter().find(|hook| hook.tracepoint == name) else { continue };
         if let Type::FunctionProto(prototype) = &kind.base_type {
             found.insert(hook.tracepoint, prototype.params.len().saturating_sub(1));

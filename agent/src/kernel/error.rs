@@ -50,7 +50,9 @@ pub enum Error {
         source: io::Error,
     },
     /// Another agent holds the lock.
-    #[error("another agent ({holder}) already counts with the pins in {path}: stop it first, or use another --bpffs")]
+    #[error(
+        "another agent ({holder}) already counts with the pins in {path}: stop it first, or use another --bpffs"
+    )]
     Locked {
         /// `pid 123`, as /proc/locks tells.
         holder: String,
@@ -89,7 +91,10 @@ impl Error {
     }
 
     /// For `map_err`: an operation on a path that failed.
-    pub(crate) fn pin<E: Into<io::Error>>(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
+    pub(crate) fn pin<E: Into<io::Error>>(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
         let path = path.into();
         move |source| Self::Pin { what, path, source: source.into() }
     }

@@ -95,7 +95,8 @@ mod tests {
     use super::{Kind, PATH_LEN, decode};
 
     fn record(kind: u32, path: Option<&[u8]>) -> Vec<u8> {
-        let mut bytes = [7_u64, 1, 0x1_0000_0002].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
+        let mut bytes =
+            [7_u64, 1, 0x1_0000_0002].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
         bytes.extend(kind.to_ne_bytes());
         bytes.extend(9_u32.to_ne_bytes());
         if let Some(path) = path {
@@ -108,7 +109,10 @@ mod tests {
     #[test]
     fn a_record_becomes_an_event() {
         let event = decode(&record(1, Some(b"/docker/4f"))).unwrap();
-        assert_eq!((event.sequence, event.kind, event.cgroup, event.value), (7, Kind::Mkdir, 0x1_0000_0002, 9));
+        assert_eq!(
+            (event.sequence, event.kind, event.cgroup, event.value),
+            (7, Kind::Mkdir, 0x1_0000_0002, 9)
+        );
         assert_eq!(event.path.as_deref(), Some(&b"/docker/4f"[..]));
         assert_eq!(decode(&record(3, None)).unwrap().path, None);
     }

@@ -60,10 +60,8 @@ impl Loader {
             loader.map_pin_path(name, path);
         }
         let ebpf = loader.load(sources.object)?;
-        let btf = Btf::from_sys_fs().map_err(|source| Error::Btf {
-            path: super::btf::VMLINUX.into(),
-            reason: source.to_string(),
-        })?;
+        let btf = Btf::from_sys_fs()
+            .map_err(|source| Error::Btf { path: super::btf::VMLINUX.into(), reason: source.to_string() })?;
         Ok(Self { ebpf, btf, pins: pins.to_owned() })
     }
 
@@ -75,7 +73,9 @@ impl Loader {
     pub fn attach(&mut self, mut plan: Vec<Decision>) -> Result<Vec<Decision>, Error> {
         for decision in plan.iter_mut().filter(|decision| decision.left_out.is_none()) {
             match self.attach_one(decision) {
-                Err(error) if decision.hook.need == Need::Optional => decision.left_out = Some(error.to_string()),
+                Err(error) if decision.hook.need == Need::Optional => {
+                    decision.left_out = Some(error.to_string());
+                }
                 result => result?,
             }
         }
@@ -191,4 +191,3 @@ fn missing(name: &str) -> Error {
 pub fn digest(object: &[u8]) -> u64 {
     plimsoll_common::key::key(&[object])
 }
-

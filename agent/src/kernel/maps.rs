@@ -66,14 +66,20 @@ pub fn check_shapes(directory: &Path) -> Result<(), String> {
         let found_kind = info.map_type().map_err(|error| format!("map {name}: {error}"))?;
         let found = (info.key_size() as usize, info.value_size() as usize);
         if found_kind != *kind || found != (*key, *value) {
-            return Err(format!("map {name} is {found_kind:?} of {found:?} bytes, not {kind:?} of {:?}", (key, value)));
+            return Err(format!(
+                "map {name} is {found_kind:?} of {found:?} bytes, not {kind:?} of {:?}",
+                (key, value)
+            ));
         }
     }
     Ok(())
 }
 
 /// Opens the map `name` in `directory`.
-pub(super) fn open<T: TryFrom<Map, Error = MapError>>(directory: &Path, name: &'static str) -> Result<T, Error> {
+pub(super) fn open<T: TryFrom<Map, Error = MapError>>(
+    directory: &Path,
+    name: &'static str,
+) -> Result<T, Error> {
     let data = MapData::from_pin(directory.join(name)).map_err(Error::map("open", name))?;
     Map::from_map_data(data).and_then(T::try_from).map_err(Error::map("open", name))
 }
@@ -204,7 +210,11 @@ impl Maps {
     /// The kernel's.
     pub fn make_sum(&mut self, key: u64) -> Result<(), Error> {
         match self.folded.insert(key, Row::ZERO, BPF_NOEXIST) {
-            Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(MapError::SyscallError(error))
+                if error.io_error.kind() == std::io::ErrorKind::AlreadyExists =>
+            {
+                Ok(())
+            }
             result => result.map_err(Error::map("write", names::FOLDED)),
         }
     }
@@ -232,8 +242,11 @@ impl Maps {
 }
 
 fn entries<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, name: &'static str) -> Result<Vec<(K, V)>, Error> {
-    sys::lookup_all(map.map().fd().as_fd())
-        .map_err(|source| Error::Pin { what: "read map", path: name.into(), source })
+    sys::lookup_all(map.map().fd().as_fd()).map_err(|source| Error::Pin {
+        what: "read map",
+        path: name.into(),
+        source,
+    })
 }
 
 fn absent_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {

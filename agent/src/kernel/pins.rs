@@ -43,14 +43,16 @@ impl Pins {
         let directory = File::open(&root).map_err(Error::pin("open", &root))?;
         let owner = directory.metadata().map_err(Error::pin("look at", &root))?;
         if owner.uid() != 0 || owner.mode() & 0o077 != 0 || !owner.is_dir() {
-            let reason = format!("owner {} and mode {:o} instead of root's alone", owner.uid(), owner.mode() & 0o7777);
+            let reason =
+                format!("owner {} and mode {:o} instead of root's alone", owner.uid(), owner.mode() & 0o7777);
             return Err(Error::Foreign { path: root, reason });
         }
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { root, _lock: lock }),
-            Err((directory, Errno::EWOULDBLOCK)) => {
-                Err(Error::Locked { holder: holder(&directory).unwrap_or_else(|| "pid unknown".into()), path: root })
-            }
+            Err((directory, Errno::EWOULDBLOCK)) => Err(Error::Locked {
+                holder: holder(&directory).unwrap_or_else(|| "pid unknown".into()),
+                path: root,
+            }),
             Err((_, errno)) => Err(Error::pin("lock", root)(errno)),
         }
     }
@@ -82,7 +84,11 @@ impl Pins {
         remove(&stage)?;
         for kind in KINDS {
             let directory = stage.join(kind);
-            DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(Error::pin("create", &directory))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory)
+                .map_err(Error::pin("create", &directory))?;
         }
         Ok(stage)
     }
@@ -119,7 +125,9 @@ impl Pins {
 
 fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::pin("remove", path)(source)),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::pin("remove", path)(source))
+        }
         _ => Ok(()),
     }
 }

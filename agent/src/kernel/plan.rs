@@ -1,4 +1,4 @@
-//! Facts about the host, and what follows from them: which programs are attached, which are left out and why. Pure.
+//! Facts about the host, and what follows from them: which programs are attached, which are left out and why. The plan itself is pure.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,12 @@ pub struct Decision {
     pub left_out: Option<String>,
 }
 
+/// The running kernel's release, as `uname -r` tells it; empty where /proc is not mounted.
+#[must_use]
+pub fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
 /// Major and minor number of a release such as `6.1.0-47-cloud-amd64`.
 #[must_use]
 pub fn version(release: &str) -> Option<(u32, u32)> {
@@ -45,7 +51,9 @@ pub fn plan(facts: &Facts) -> Result<Vec<Decision>, Error> {
     let Facts { release, btf, tracepoints } = facts;
     if version(release).is_some_and(|found| found < OLDEST) {
         let (major, minor) = OLDEST;
-        return Err(Error::Refused(format!("kernel {release} is too old: {major}.{minor} or later is needed")));
+        return Err(Error::Refused(format!(
+            "kernel {release} is too old: {major}.{minor} or later is needed"
+        )));
     }
     if let Err(reason) = btf {
         return Err(Error::Refused(format!(

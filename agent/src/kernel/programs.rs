@@ -71,7 +71,9 @@ mod tests {
     #[test]
     fn births_are_attached_after_deaths_and_moves() {
         let place = |tracepoint| HOOKS.iter().position(|hook| hook.tracepoint == tracepoint).unwrap();
-        for earlier in ["sched_process_exit", "sched_process_exec", "cgroup_attach_task", "cgroup_transfer_tasks"] {
+        for earlier in
+            ["sched_process_exit", "sched_process_exec", "cgroup_attach_task", "cgroup_transfer_tasks"]
+        {
             assert!(place(earlier) < place("task_newtask"), "{earlier}");
         }
     }

@@ -10,7 +10,12 @@ use nix::{
     },
     unistd::{ForkResult, Pid, fork, pipe, read},
 };
-use plimsoll_common::{names, row::Exit, seen::Seen, word::Word};
+use plimsoll_common::{
+    names,
+    row::Exit,
+    seen::Seen,
+    word::{Word, cgroup_key},
+};
 
 use super::{Error, load::Loader, maps::open};
 
@@ -27,13 +32,19 @@ pub fn own_record(seen: &[Seen], own_cgroup: u64) -> Result<(), Error> {
         ))
     })?;
     let kernel = Word(record.kernel);
-    let cgroup = (own_cgroup & u64::from(u32::MAX)) as u32;
+    let cgroup = cgroup_key(own_cgroup);
     if kernel.cgroup() != cgroup {
-        return Err(Error::SelfTest(format!("own cgroup is {cgroup} by its directory, {} by offset", kernel.cgroup())));
+        return Err(Error::SelfTest(format!(
+            "own cgroup is {cgroup} by its directory, {} by offset",
+            kernel.cgroup()
+        )));
     }
     let threads = fs::read_dir("/proc/self/task").map_err(Error::pin("read", "/proc/self/task"))?.count();
     if kernel.threads() as usize != threads {
-        return Err(Error::SelfTest(format!("own threads are {threads} by /proc, {} by offset", kernel.threads())));
+        return Err(Error::SelfTest(format!(
+            "own threads are {threads} by /proc, {} by offset",
+            kernel.threads()
+        )));
     }
     Ok(())
 }

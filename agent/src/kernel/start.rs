@@ -17,7 +17,7 @@ use super::{
     load::{Loader, Sources, digest},
     maps::{self, Maps, Meta},
     pins::Pins,
-    plan::{Decision, Facts, plan},
+    plan::{Decision, Facts, plan, release},
     programs::{COMMANDS, HOOKS, ITERATOR, Need},
     selftest, statuses,
 };
@@ -110,7 +110,8 @@ fn own_bpffs(bpffs: &Path) -> Result<(), Error> {
     // Later mounts of the host still arrive here; none of ours leaves.
     mount(no_data, "/", no_data, MsFlags::MS_REC | MsFlags::MS_SLAVE, no_data)
         .map_err(Error::pin("make a private mount of", "/"))?;
-    mount(Some("bpf"), bpffs, Some("bpf"), MsFlags::empty(), no_data).map_err(Error::pin("mount a bpf filesystem on", bpffs))
+    mount(Some("bpf"), bpffs, Some("bpf"), MsFlags::empty(), no_data)
+        .map_err(Error::pin("mount a bpf filesystem on", bpffs))
 }
 
 /// What is pinned, seen by an agent of a certain build.
@@ -140,10 +141,10 @@ fn state(directory: &Path, wanted: Meta) -> State {
 fn look(directory: &Path) -> Result<Meta, String> {
     maps::check_shapes(&directory.join("maps"))?;
     for hook in HOOKS.iter().filter(|hook| hook.need == Need::Required) {
-        is_a("bpf_link", &directory.join("links").join(hook.entry))?;
+        is_a("bpf-link", &directory.join("links").join(hook.entry))?;
         is_a("bpf-map", &directory.join("maps").join(hook.slot))?;
     }
-    is_a("bpf_link", &directory.join("links").join(ITERATOR))?;
+    is_a("bpf-link", &directory.join("links").join(ITERATOR))?;
     for name in COMMANDS {
         is_a("bpf-prog", &directory.join("programs").join(name))?;
     }
@@ -155,8 +156,13 @@ fn look(directory: &Path) -> Result<Meta, String> {
 fn is_a(kind: &str, path: &Path) -> Result<(), String> {
     use std::os::fd::AsRawFd as _;
     let fd = super::sys::object_get(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| error.to_string())?;
-    if link.to_string_lossy().contains(kind) { Ok(()) } else { Err(format!("{} is no {kind}", path.display())) }
+    let link =
+        fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| error.to_string())?;
+    if link.to_string_lossy().replace('_', "-").contains(kind) {
+        Ok(())
+    } else {
+        Err(format!("{} is no {kind}", path.display()))
+    }
 }
 
 /// Builds everything in the stage, seeds, and commits it in one step.
@@ -211,10 +217,12 @@ fn types() -> Result<Types, Error> {
 
 /// What the plan depends on, from this host.
 fn facts(types: Result<&Types, &Error>) -> Facts {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    let release = release();
     match types {
         Ok(types) => Facts { release, btf: Ok(()), tracepoints: types.tracepoints.clone() },
-        Err(error) => Facts { release, btf: Err(error.to_string()), tracepoints: std::collections::BTreeMap::new() },
+        Err(error) => {
+            Facts { release, btf: Err(error.to_string()), tracepoints: std::collections::BTreeMap::new() }
+        }
     }
 }
 

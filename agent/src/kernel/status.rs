@@ -26,7 +26,9 @@ pub fn statuses(directory: &Path) -> Vec<Status> {
     let status = |hook: &'static Hook| {
         let entry = sys::object_get(&directory.join("links").join(hook.entry))
             .and_then(|_| sys::object_get(&directory.join("programs").join(hook.entry)))
-            .map_err(|_| format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint));
+            .map_err(|_| {
+                format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint)
+            });
         Status { hook, entry }
     };
     HOOKS.iter().map(status).collect()

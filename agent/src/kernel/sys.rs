@@ -22,7 +22,8 @@ const BATCH_BYTES: usize = 1 << 19;
 
 fn bpf<T>(command: libc::c_long, attribute: &mut T) -> io::Result<libc::c_long> {
     // SAFETY: `attribute` lives over the call and its size goes with it; the kernel touches no more.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attribute), size_of::<T>()) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attribute), size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
@@ -57,7 +58,8 @@ pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
         old_prog_fd: u32,
     }
     let number = |fd: BorrowedFd<'_>| u32::try_from(fd.as_raw_fd()).map_err(io::Error::other);
-    let mut attribute = Attribute { link_fd: number(link)?, new_prog_fd: number(program)?, flags: 0, old_prog_fd: 0 };
+    let mut attribute =
+        Attribute { link_fd: number(link)?, new_prog_fd: number(program)?, flags: 0, old_prog_fd: 0 };
     bpf(BPF_LINK_UPDATE, &mut attribute).map(drop)
 }
 

@@ -39,7 +39,8 @@ impl Audit {
         let listed: HashSet<u32> = seen.iter().map(|record| record.tgid).collect();
         let known: HashSet<u32> = ours.iter().map(|(tgid, _)| *tgid).collect();
         let wrong = seen.iter().filter(|record| record.ours != 0 && record.ours != record.kernel);
-        let wrong = wrong.map(|record| Correction { tgid: record.tgid, from: record.ours, to: record.kernel });
+        let wrong =
+            wrong.map(|record| Correction { tgid: record.tgid, from: record.ours, to: record.kernel });
         let stale = ours.iter().filter(|(tgid, _)| !listed.contains(tgid) && !elsewhere.contains_key(tgid));
         let stale = stale.map(|(tgid, word)| Correction { tgid: *tgid, from: *word, to: 0 });
         let holes = elsewhere.iter().filter(|(tgid, _)| !known.contains(tgid) && !listed.contains(tgid));
@@ -47,7 +48,8 @@ impl Audit {
         let found: HashSet<_> = wrong.chain(stale).chain(holes).collect();
         let corrections: Vec<_> = found.intersection(&self.suspects).copied().collect();
         self.suspects = found.into_iter().filter(|suspect| !corrections.contains(suspect)).collect();
-        let untracked = seen.iter().filter(|record| record.ours == 0).map(|record| Word(record.kernel).cgroup());
+        let untracked =
+            seen.iter().filter(|record| record.ours == 0).map(|record| Word(record.kernel).cgroup());
         Findings { corrections, suspects: !self.suspects.is_empty(), untracked: untracked.collect() }
     }
 }
@@ -64,7 +66,8 @@ mod tests {
     fn a_difference_is_corrected_when_two_passes_agree() {
         let (ours, kernel) = (Word::new(7, 2).0, Word::new(7, 1).0);
         let mut audit = Audit::default();
-        let pass = |audit: &mut Audit, kernel| audit.pass(&[(1, ours)], &[seen(1, ours, kernel)], &HashMap::new());
+        let pass =
+            |audit: &mut Audit, kernel| audit.pass(&[(1, ours)], &[seen(1, ours, kernel)], &HashMap::new());
         let first = pass(&mut audit, kernel);
         assert!(first.corrections.is_empty() && first.suspects);
         assert!(pass(&mut audit, Word::new(7, 3).0).corrections.is_empty(), "another difference");
@@ -90,7 +93,10 @@ mod tests {
         let word = Word::new(1, 13).0;
         let mut audit = Audit::default();
         for _ in 0..3 {
-            assert_eq!(audit.pass(&[(1, word)], &[], &HashMap::from([(1, word)])), super::Findings::default());
+            assert_eq!(
+                audit.pass(&[(1, word)], &[], &HashMap::from([(1, word)])),
+                super::Findings::default()
+            );
         }
     }
 

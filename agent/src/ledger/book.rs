@@ -192,7 +192,8 @@ impl Book {
         }
         let stored = workload.clone().unwrap_or_else(|| identity.workload());
         actions.push(Action::Name(key, Stored::Account(Box::new(identity.clone()), stored)));
-        let entry = Entry { identity: identity.into(), path: path.to_vec(), workload, died: None, shown: false };
+        let entry =
+            Entry { identity: identity.into(), path: path.to_vec(), workload, died: None, shown: false };
         self.accounts.insert(key, entry);
         (key, actions)
     }
@@ -239,14 +240,18 @@ impl Book {
 
     /// A cgroup executed its first program: its runtime is about to write when it started.
     pub fn started(&self, cgroup: u32) -> Vec<Action> {
-        let container = self.members.get(&cgroup).is_some_and(|member| matches!(place(&member.path), Place::Container(_)));
+        let container = self
+            .members
+            .get(&cgroup)
+            .is_some_and(|member| matches!(place(&member.path), Place::Container(_)));
         if container { vec![Action::AskLater(cgroup, ASK_AGAIN[0])] } else { Vec::new() }
     }
 
     /// Asks about a cgroup again, if it is still there.
     #[must_use]
     pub fn ask(&self, cgroup: u32) -> Option<Action> {
-        let member = self.members.get(&cgroup).filter(|member| !member.removed || member.account.is_none())?;
+        let member =
+            self.members.get(&cgroup).filter(|member| !member.removed || member.account.is_none())?;
         let Place::Container(proposals) = place(&member.path) else { return None };
         Some(Action::Ask { cgroup, path: member.path.clone(), proposals })
     }
@@ -256,7 +261,8 @@ impl Book {
     pub fn containers(&self) -> Vec<u32> {
         let own = |member: &Member| {
             let entry = member.account.and_then(|account| self.accounts.get(&account));
-            !member.removed && entry.is_some_and(|entry| entry.identity.kind != Kind::Cgroup && entry.path == member.path)
+            !member.removed
+                && entry.is_some_and(|entry| entry.identity.kind != Kind::Cgroup && entry.path == member.path)
         };
         self.members().filter(|(_, member)| own(member)).map(|(cgroup, _)| cgroup).collect()
     }
@@ -297,13 +303,18 @@ impl Book {
             actions.extend(self.appeared(*cgroup, path));
         }
         let there: HashSet<u32> = walk.iter().map(|(cgroup, _)| *cgroup).collect();
+        let strangers: Vec<u32> = rows
+            .iter()
+            .filter(|cgroup| !there.contains(cgroup) && !self.members.contains_key(cgroup))
+            .copied()
+            .collect();
         let gone: Vec<u32> = self.members.keys().filter(|cgroup| !there.contains(cgroup)).copied().collect();
         for cgroup in gone {
             actions.extend(self.released(cgroup, now));
         }
-        for cgroup in rows.iter().filter(|cgroup| !there.contains(cgroup) && !self.members.contains_key(cgroup)) {
-            let owner = self.owners.remove(cgroup).filter(|account| self.accounts.contains_key(account));
-            actions.push(Action::Fold(*cgroup, owner.unwrap_or_else(|| Workload::other().key())));
+        for cgroup in strangers {
+            let owner = self.owners.remove(&cgroup).filter(|account| self.accounts.contains_key(account));
+            actions.push(Action::Fold(cgroup, owner.unwrap_or_else(|| Workload::other().key())));
         }
         actions
     }
@@ -364,3 +375,6 @@ impl Book {
         vec![Action::Name(other.key(), Stored::Workload(other))]
     }
 }
+
+#[cfg(test)]
+mod tests;

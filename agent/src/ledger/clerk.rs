@@ -157,9 +157,15 @@ impl Clerk {
 
     fn correct(&mut self, correction: Correction) -> Result<(), Error> {
         let Correction { tgid, from, to } = correction;
-        if self.kernel.commands.repair(tgid, from, to)? == Answer::Done {
-            tracing::warn!("process {tgid} was known as {from:#x} and is {to:#x}: corrected");
-            self.corrections += 1;
+        match (self.kernel.commands.repair(tgid, from, to)?, from) {
+            (Answer::Done, 0) => {
+                tracing::info!("process {tgid}, which the task iterator leaves out, entered from /proc");
+            }
+            (Answer::Done, _) => {
+                tracing::warn!("process {tgid} was known as {from:#x} and is {to:#x}: corrected");
+                self.corrections += 1;
+            }
+            _ => {} // it changed meanwhile
         }
         Ok(())
     }
@@ -170,9 +176,13 @@ impl Clerk {
     /// They cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
         let rows: HashMap<_, _> = self.kernel.maps.rows()?.into_iter().collect();
-        let fresh = |cgroup: &u32, untracked: u64| untracked > self.cleared.get(cgroup).copied().unwrap_or_default();
-        let mut degraded: HashSet<u32> =
-            rows.iter().filter(|(cgroup, row)| fresh(cgroup, row.untracked)).map(|(cgroup, _)| *cgroup).collect();
+        let fresh =
+            |cgroup: &u32, untracked: u64| untracked > self.cleared.get(cgroup).copied().unwrap_or_default();
+        let mut degraded: HashSet<u32> = rows
+            .iter()
+            .filter(|(cgroup, row)| fresh(cgroup, row.untracked))
+            .map(|(cgroup, _)| *cgroup)
+            .collect();
         self.hurry |= !degraded.is_empty();
         degraded.extend(&self.untracked);
         let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();

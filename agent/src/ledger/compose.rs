@@ -88,7 +88,12 @@ fn account(entry: &Entry, members: &[(u32, &Member)], row: Row, reading: &Readin
     };
     Account {
         identity: entry.identity.clone(),
-        gauges: (!live.is_empty()).then(|| Gauges { processes, threads, threads_max: threads_max(), degraded }),
+        gauges: (!live.is_empty()).then(|| Gauges {
+            processes,
+            threads,
+            threads_max: threads_max(),
+            degraded,
+        }),
         totals: row.into(),
         last_seen: entry.died.unwrap_or(reading.taken),
     }

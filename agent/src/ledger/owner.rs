@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use plimsoll_common::event::Kind;
+use plimsoll_common::{event::Kind, word::cgroup_key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::StreamExt as _;
 
@@ -29,7 +29,7 @@ pub const FRESH: Duration = Duration::from_millis(250);
 /// How often the owner looks after what no event tells.
 const TICK: Duration = Duration::from_secs(1);
 /// How often containers are looked up again, for names that changed.
-const LOOK_UP: Duration = Duration::from_secs(60);
+const LOOK_UP: Duration = Duration::from_mins(1);
 
 /// What the owner may be told.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ impl Owner {
 
     fn happened(&mut self, event: &Event) -> Result<(), Error> {
         tracing::debug!(?event);
-        let (cgroup, now) = ((event.cgroup & u64::from(u32::MAX)) as u32, SystemTime::now());
+        let (cgroup, now) = (cgroup_key(event.cgroup), SystemTime::now());
         let book = &mut self.clerk.book;
         let actions = match event.kind {
             Kind::Mkdir => match &event.path {
@@ -197,7 +197,7 @@ impl Owner {
     fn walked(&mut self, rows: &[u32], walk: Walk) -> Result<(), Error> {
         self.walking = false;
         let Walk { cgroups, complete } = walk;
-        let walk: Vec<_> = cgroups.into_iter().map(|(id, path)| ((id & u64::from(u32::MAX)) as u32, path)).collect();
+        let walk: Vec<_> = cgroups.into_iter().map(|(id, path)| (cgroup_key(id), path)).collect();
         let actions = if complete {
             self.clerk.book.reconcile(rows, &walk, SystemTime::now())
         } else {
@@ -243,7 +243,8 @@ impl Owner {
         let (due, later) = self.later.iter().partition(|(at, _)| *at <= now);
         self.later = later;
         let due: Vec<(Instant, u32)> = due;
-        let mut asks: Vec<_> = due.into_iter().filter_map(|(_, cgroup)| self.clerk.book.ask(cgroup)).collect();
+        let mut asks: Vec<_> =
+            due.into_iter().filter_map(|(_, cgroup)| self.clerk.book.ask(cgroup)).collect();
         if now.duration_since(self.looked_up) >= LOOK_UP {
             self.looked_up = now;
             let book: &Book = &self.clerk.book;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs};
 
-use plimsoll_common::word::Word;
+use plimsoll_common::word::{Word, cgroup_key};
 
 use crate::cgroup::{Hierarchy, directory, id_of, path_of_pid};
 
@@ -19,7 +19,7 @@ fn word(tgid: u32, hierarchy: &Hierarchy) -> Option<u64> {
     let threads = live_threads(&fs::read_to_string(format!("/proc/{tgid}/status")).ok()?)?;
     let path = path_of_pid(tgid, hierarchy).ok()??;
     let id = id_of(&directory(&hierarchy.mount, &path)).ok()?;
-    Some(Word::new((id & u64::from(u32::MAX)) as u32, threads).0)
+    Some(Word::new(cgroup_key(id), threads).0)
 }
 
 /// Threads of a process that is neither zombie nor dead.

@@ -1,6 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -43,7 +46,7 @@ const USAGE: &str = "usage: plimsoll-load fork|threads|mtexec|leader|into|vforke
     [--count N] [--workers N] [--live-processes N] [--live-threads N] [--counters FILE] [--start-on-stdin] [--hold]";
 
 impl Args {
-    pub(super) fn parse(words: &[&str]) -> Result<Self> {
+    pub(super) fn parse(words: &[OsString]) -> Result<Self> {
         let (mode, rest) = words.split_first().context(USAGE)?;
         let mut args = Self {
             mode: Mode::named(mode)?,
@@ -59,18 +62,19 @@ impl Args {
         };
         let mut rest = rest.iter();
         while let Some(option) = rest.next() {
-            let mut value = || rest.next().with_context(|| format!("{option} needs a value; {USAGE}"));
-            match *option {
-                "--cgroup" => args.cgroup = value()?.into(),
-                "--target" => args.target = Some(value()?.into()),
-                "--count" => args.count = number(value()?)?,
-                "--workers" => args.workers = number(value()?)?,
-                "--live-processes" => args.live_processes = number(value()?)?,
-                "--live-threads" => args.live_threads = number(value()?)?,
-                "--counters" => args.counters = Some(value()?.into()),
-                "--start-on-stdin" => args.start_on_stdin = true,
-                "--hold" => args.hold = true,
-                other => bail!("unknown option {other}; {USAGE}"),
+            let mut value =
+                || rest.next().with_context(|| format!("{} needs a value; {USAGE}", option.display()));
+            match option.to_str() {
+                Some("--cgroup") => args.cgroup = value()?.into(),
+                Some("--target") => args.target = Some(value()?.into()),
+                Some("--count") => args.count = number(value()?)?,
+                Some("--workers") => args.workers = number(value()?)?,
+                Some("--live-processes") => args.live_processes = number(value()?)?,
+                Some("--live-threads") => args.live_threads = number(value()?)?,
+                Some("--counters") => args.counters = Some(value()?.into()),
+                Some("--start-on-stdin") => args.start_on_stdin = true,
+                Some("--hold") => args.hold = true,
+                _ => bail!("unknown option {}; {USAGE}", option.display()),
             }
         }
         if args.cgroup.as_os_str().is_empty() {
@@ -81,32 +85,36 @@ impl Args {
 }
 
 impl Mode {
-    fn named(name: &str) -> Result<Self> {
-        Ok(match name {
-            "fork" => Self::Fork,
-            "threads" => Self::Threads,
-            "mtexec" => Self::MtExec,
-            "leader" => Self::Leader,
-            "into" => Self::Into,
-            "vforkexec" => Self::VforkExec,
-            "bounce" => Self::Bounce,
-            other => bail!("unknown mode {other}; {USAGE}"),
+    fn named(name: &OsStr) -> Result<Self> {
+        Ok(match name.to_str() {
+            Some("fork") => Self::Fork,
+            Some("threads") => Self::Threads,
+            Some("mtexec") => Self::MtExec,
+            Some("leader") => Self::Leader,
+            Some("into") => Self::Into,
+            Some("vforkexec") => Self::VforkExec,
+            Some("bounce") => Self::Bounce,
+            _ => bail!("unknown mode {}; {USAGE}", name.display()),
         })
     }
 }
 
-fn number(text: &str) -> Result<u64> {
-    text.parse().with_context(|| format!("`{text}` is not a number"))
+fn number(text: &OsStr) -> Result<u64> {
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    number.with_context(|| format!("`{}` is not a number", text.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Args, Mode};
+    use super::{Args, Mode, Result};
+
+    fn parse(words: &[&str]) -> Result<Args> {
+        Args::parse(&words.iter().map(Into::into).collect::<Vec<_>>())
+    }
 
     #[test]
     fn every_option_is_read() {
-        let args =
-            Args::parse(&["bounce", "--cgroup", "/a", "--target", "/b", "--count", "7", "--hold"]).unwrap();
+        let args = parse(&["bounce", "--cgroup", "/a", "--target", "/b", "--count", "7", "--hold"]).unwrap();
         assert_eq!((args.mode, args.count, args.hold, args.workers), (Mode::Bounce, 7, true, 2));
         assert_eq!(args.target.unwrap().to_str(), Some("/b"));
     }
@@ -116,7 +124,7 @@ mod tests {
         for words in
             [&["fork"][..], &["fork", "--cgroup"], &["dance"], &["fork", "--cgroup", "/a", "--count", "x"]]
         {
-            assert!(Args::parse(words).is_err(), "{words:?}");
+            assert!(parse(words).is_err(), "{words:?}");
         }
     }
 }

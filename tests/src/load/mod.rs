@@ -15,7 +15,7 @@ mod tally;
 mod threads;
 mod windowed;
 
-use std::{fs, io, process::ExitCode};
+use std::{ffi::OsString, fs, io, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -50,9 +50,9 @@ pub struct Report {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let result = match words[..] {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let texts: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    let result = match texts[..] {
         ["end", ending] => Ending::named(ending).map(Ending::perform),
         ["chain", left, counters] => chain::go_on(left, counters),
         _ => Args::parse(&words).and_then(|args| run(&args)),

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::ebpf::{Build, Builder};
-use crate::needs::Install;
-use crate::shell;
+use crate::ebpf::{self, Build, Builder};
+use crate::needs::{Install, meet};
 use crate::tree::Tree;
+use crate::{shell, toolchain};
 
 mod layers;
 mod length;
@@ -24,6 +24,7 @@ type Source = (PathBuf, String);
 
 /// Does all checks, and tells at the end whether all held.
 pub fn run(tree: &Tree, install: Install) -> Result<bool> {
+    meet(&[ebpf::needs(tree), vec![toolchain::CLIPPY]].concat(), install)?;
     let builder = Builder::ready(tree, install)?;
     // The agent embeds the object, so even looking at it takes one.
     builder.object(Build::Product)?;
@@ -59,13 +60,13 @@ fn cargo(tree: &Tree, arguments: &[&str]) -> Result<()> {
 
 fn clippy(tree: &Tree) -> Result<()> {
     let mut command = shell::cargo();
-    command.current_dir(tree.root()).args(["clippy", "--quiet"]).args(USER_CRATES);
+    command.current_dir(tree.root()).arg("clippy").args(USER_CRATES);
     shell::run(command.args(["--all-targets", "--", "--deny", "warnings"]))
 }
 
 fn documentation(tree: &Tree) -> Result<()> {
     let mut command = shell::cargo();
-    command.current_dir(tree.root()).args(["doc", "--quiet", "--no-deps"]).args(USER_CRATES);
+    command.current_dir(tree.root()).args(["doc", "--no-deps"]).args(USER_CRATES);
     shell::run(command.arg("--document-private-items").env("RUSTDOCFLAGS", "--deny warnings"))
 }
 

@@ -1,7 +1,7 @@
 //! Builds everything that the integration tests take, and tells where it is.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -32,17 +32,7 @@ impl Binaries {
     pub fn build(tree: &Tree, install: Install) -> Result<Self> {
         let other_object = Builder::ready(tree, install)?.object(Build::Other)?;
         let agent = agent::build(tree, install)?;
-        shell::step("build the load program", || {
-            let mut cargo = shell::cargo();
-            cargo.current_dir(tree.root()).args([
-                "build",
-                "--quiet",
-                "--release",
-                "--package",
-                "plimsoll-tests",
-            ]);
-            shell::run(cargo.args(["--bin", "plimsoll-load"]))
-        })?;
+        agent::release(tree, "build the load program", "plimsoll-tests", &["plimsoll-load"])?;
         let tests = shell::step("build the integration tests", || integration_tests(tree))?;
         Ok(Self { agent, object: tree.object(), other_object, load: tree.release("plimsoll-load"), tests })
     }
@@ -89,15 +79,9 @@ struct Target {
 
 fn integration_tests(tree: &Tree) -> Result<Vec<PathBuf>> {
     let mut cargo = shell::cargo();
-    cargo.current_dir(tree.root()).args([
-        "test",
-        "--quiet",
-        "--no-run",
-        "--package",
-        "plimsoll-tests",
-        "--tests",
-    ]);
-    let messages = shell::output(cargo.arg("--message-format=json-render-diagnostics"))?;
+    cargo.current_dir(tree.root()).args(["test", "--no-run", "--package", "plimsoll-tests", "--tests"]);
+    cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let messages = shell::output(&mut cargo)?;
     let mut tests = Vec::new();
     for line in messages.lines() {
         tests.extend(executable(line).with_context(|| format!("understand cargo's message {line}"))?);

@@ -39,7 +39,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::Exited(code) => write!(f, "exit code {code}"),
             Self::Overdue => f.write_str("over its limit of time, killed"),
-            Self::Died => f.write_str("the kernel panicked"),
+            Self::Died => f.write_str("the guest died before the job ended"),
         }
     }
 }

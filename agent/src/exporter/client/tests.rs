@@ -3,12 +3,13 @@
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    task::JoinHandle,
 };
 
 use super::*;
 
-/// Answers one connection with these bytes; gives the request.
-async fn answer(bytes: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+/// Answers one connection with these bytes; gives the request, and the connection as long as the task is held.
+async fn answer(bytes: &'static [u8]) -> (SocketAddr, JoinHandle<(String, TcpStream)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("its address");
     let task = tokio::spawn(async move {
@@ -17,7 +18,7 @@ async fn answer(bytes: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<St
         let length = stream.read(&mut request).await.expect("a request");
         stream.write_all(bytes).await.expect("an answer");
         request.truncate(length);
-        String::from_utf8(request).expect("UTF-8")
+        (String::from_utf8(request).expect("UTF-8"), stream)
     });
     (addr, task)
 }
@@ -26,7 +27,7 @@ async fn answer(bytes: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<St
 async fn the_body_is_given_and_the_host_named() {
     let (addr, task) = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc").await;
     assert_eq!(get(addr, "/x").await.expect("an answer"), "abc");
-    let request = task.await.expect("no panic");
+    let (request, _) = task.await.expect("no panic");
     assert!(
         request.starts_with("GET /x HTTP/1.1\r\n") && request.contains(&format!("host: {addr}\r\n")),
         "{request}"
@@ -35,7 +36,7 @@ async fn the_body_is_given_and_the_host_named() {
 
 #[tokio::test]
 async fn an_answer_that_is_kept_open_is_not_waited_for() {
-    let (addr, _) = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab").await;
+    let (addr, _kept) = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab").await;
     let answer = timeout(Duration::from_secs(2), get(addr, "/")).await.expect("at once");
     assert_eq!(answer.expect("an answer"), "ab");
 }

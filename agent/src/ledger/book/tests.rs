@@ -1,0 +1,149 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Action, Answer, Book, Identity, Kind, MAX_CGROUPS, Stored, Workload};
+
+const ID: &str = "4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f";
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_000)
+}
+
+fn path() -> Vec<u8> {
+    format!("/docker/{ID}").into_bytes()
+}
+
+fn named(cgroup: u32, kind: Kind) -> Answer {
+    let identity = Identity {
+        name: if kind == Kind::Container { "shop".into() } else { String::new() },
+        image: if kind == Kind::Container { "nginx".into() } else { String::new() },
+        container_id: ID.into(),
+        ..Identity::cgroup(format!("/docker/{ID}"), kind)
+    };
+    Answer { cgroup, identity, path: path(), problem: None }
+}
+
+/// A book with one named container in cgroup 7, and its account.
+fn with_container() -> (Book, u64) {
+    let mut book = Book::default();
+    assert!(matches!(book.appeared(7, &path())[..], [Action::Ask { cgroup: 7, .. }]));
+    let actions = book.answered(named(7, Kind::Container));
+    let Some(Action::Own(7, account)) = actions.last() else { panic!("{actions:?}") };
+    (book, *account)
+}
+
+#[test]
+fn a_name_is_written_before_whose_the_cgroup_is() {
+    let mut book = Book::default();
+    book.appeared(7, &path());
+    let actions = book.answered(named(7, Kind::Container));
+    let kinds: Vec<_> = actions
+        .iter()
+        .map(|action| match action {
+            Action::Name(_, Stored::Workload(_)) => "workload",
+            Action::Name(_, Stored::Account(..)) => "account",
+            Action::Own(..) => "own",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["workload", "account", "own"]);
+}
+
+#[test]
+fn a_restart_goes_on_in_the_same_account() {
+    let (mut book, account) = with_container();
+    book.removed(7, now());
+    assert!(book.accounts().all(|(_, entry)| entry.died == Some(now())));
+    assert_eq!(book.released(7, now()), [Action::Fold(7, account)]);
+    book.appeared(8, &path());
+    assert!(book.answered(named(8, Kind::Container)).contains(&Action::Own(8, account)));
+    assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn a_container_that_is_gone_before_it_is_named_is_folded_once_it_is() {
+    let mut book = Book::default();
+    book.appeared(7, &path());
+    assert!(matches!(book.released(7, now())[..], [Action::Ask { .. }]), "the last chance");
+    let actions = book.answered(named(7, Kind::Container));
+    assert!(matches!(actions.last(), Some(Action::Fold(7, _))), "{actions:?}");
+    assert_eq!(book.members().count(), 0);
+    assert!(book.answered(named(7, Kind::Container)).is_empty(), "the second answer finds nothing to do");
+}
+
+#[test]
+fn an_unknown_container_is_asked_about_again_and_shown_without_a_name_after_a_while() {
+    let mut book = Book::default();
+    book.appeared(7, &path());
+    let mut shown = Vec::new();
+    for _ in 0..5 {
+        book.answered(named(7, Kind::Unresolved));
+        shown.push(book.accounts().count());
+    }
+    assert_eq!(shown, [0, 0, 1, 1, 1]);
+    assert_eq!(book.unresolved(), 1);
+    book.answered(named(7, Kind::Container));
+    assert_eq!(book.unresolved(), 0);
+    assert!(book.accounts().all(|(_, entry)| entry.identity.name == "shop"));
+}
+
+#[test]
+fn a_settled_workload_stays_so_that_no_total_falls() {
+    let (mut book, _) = with_container();
+    let mut answer = named(7, Kind::Container);
+    answer.identity.image = "nginx:2".into();
+    book.answered(answer);
+    let workloads: Vec<_> = book.accounts().filter_map(|(_, entry)| entry.workload.clone()).collect();
+    assert_eq!(workloads.iter().map(|workload| workload.name.as_str()).collect::<Vec<_>>(), ["nginx"]);
+}
+
+#[test]
+fn cgroups_past_the_bound_are_summed() {
+    let mut book = Book::default();
+    for cgroup in 1..=u32::try_from(MAX_CGROUPS).unwrap() + 500 {
+        book.appeared(cgroup, format!("/user/{cgroup}").as_bytes());
+    }
+    assert_eq!(book.accounts().count(), MAX_CGROUPS + 1);
+    let other = book.accounts().find(|(_, entry)| entry.identity.kind == Kind::Other).unwrap().0;
+    assert_eq!(book.members().filter(|(_, member)| member.account == Some(other)).count(), 500);
+}
+
+#[test]
+fn rows_without_a_directory_are_folded_where_they_belong() {
+    let (mut book, account) = with_container();
+    let walk = [(1, b"/".to_vec())];
+    let mut actions = book.reconcile(&[1, 7, 9], &walk, now());
+    actions.retain(|action| matches!(action, Action::Fold(..)));
+    assert_eq!(actions, [Action::Fold(7, account), Action::Fold(9, Workload::other().key())]);
+}
+
+#[test]
+fn what_an_agent_wrote_down_the_next_one_knows() {
+    let (_, account) = with_container();
+    let identity = named(7, Kind::Container).identity;
+    let workload = identity.workload();
+    let names = vec![
+        (account, Stored::Account(Box::new(identity), workload.clone())),
+        (workload.key(), Stored::Workload(workload)),
+    ];
+    let mut book = Book::restore(names, vec![(7, account), (8, account)], now());
+    assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [Some(now())]);
+    book.appeared(7, &path());
+    assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [None]);
+    let actions = book.reconcile(&[7, 8], &[(7, path())], now());
+    assert!(actions.contains(&Action::Fold(8, account)), "{actions:?}");
+}
+
+#[test]
+fn the_dead_go_after_they_were_shown_or_are_too_many_or_too_old() {
+    let (mut book, account) = with_container();
+    book.released(7, now());
+    let keep = Duration::from_mins(5);
+    let later = now() + keep;
+    assert!(book.due(keep, 10, later).is_empty(), "nobody saw its last numbers");
+    book.shown(now());
+    assert_eq!(book.due(keep, 10, later), [(account, named(7, Kind::Container).identity.workload().key())]);
+    let (mut unseen, account) = with_container();
+    unseen.released(7, now());
+    assert_eq!(unseen.due(keep, 10, now() + keep * 3)[0].0, account);
+    assert_eq!(unseen.due(keep, 0, now())[0].0, account);
+}
