@@ -48,6 +48,14 @@ tallies! {
     Seeded = "seeded",
 }
 
+impl Tally {
+    /// Whether it counts what went wrong. The others count work, or have a metric of their own.
+    #[must_use]
+    pub const fn is_fault(self) -> bool {
+        !matches!(self, Self::Sequence | Self::Seeded | Self::EventLost)
+    }
+}
+
 /// Places in the map, some of them free for later.
 pub const PLACES: u32 = 32;
 const _: () = assert!(Tally::ALL.len() < PLACES as usize);

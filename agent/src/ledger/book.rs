@@ -296,8 +296,21 @@ impl Book {
         account.map(|account| Action::Fold(cgroup, account)).into_iter().collect()
     }
 
-    /// Holds the book against the truth: `rows` were listed before the hierarchy was `walk`ed, whole.
-    pub fn reconcile(&mut self, rows: &[u32], walk: &[(u32, Vec<u8>)], now: SystemTime) -> Vec<Action> {
+    /// All cgroups that have a directory, as far as is known.
+    #[must_use]
+    pub fn known(&self) -> HashSet<u32> {
+        self.members().filter(|(_, member)| !member.removed).map(|(cgroup, _)| cgroup).collect()
+    }
+
+    /// Holds the book against the truth: `rows` were listed, and what was `known` was noted, before the hierarchy was
+    /// `walk`ed, whole. What appeared since is in neither and stays.
+    pub fn reconcile(
+        &mut self,
+        rows: &[u32],
+        known: &HashSet<u32>,
+        walk: &[(u32, Vec<u8>)],
+        now: SystemTime,
+    ) -> Vec<Action> {
         let mut actions = Vec::new();
         for (cgroup, path) in walk {
             actions.extend(self.appeared(*cgroup, path));
@@ -308,7 +321,9 @@ impl Book {
             .filter(|cgroup| !there.contains(cgroup) && !self.members.contains_key(cgroup))
             .copied()
             .collect();
-        let gone: Vec<u32> = self.members.keys().filter(|cgroup| !there.contains(cgroup)).copied().collect();
+        let mut gone: Vec<u32> = known.difference(&there).copied().collect();
+        // Removed, and nothing was heard of its release: late counts make a new row, which is folded next time.
+        gone.extend(self.members().filter(|(_, member)| member.removed).map(|(cgroup, _)| cgroup));
         for cgroup in gone {
             actions.extend(self.released(cgroup, now));
         }

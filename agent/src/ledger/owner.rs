@@ -1,6 +1,7 @@
 //! The one task that owns the state. Events mark what changed; maps are read when somebody asks for a snapshot.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -93,8 +94,12 @@ pub struct Owner {
     settings: Settings,
 }
 
-/// Rows that were listed before a walk, and the walk.
-struct Walked(Vec<u32>, Walk);
+/// A walk, and what was noted before it began.
+struct Walked {
+    rows: Vec<u32>,
+    known: HashSet<u32>,
+    walk: Walk,
+}
 
 impl Owner {
     /// The owner and a reader of it.
@@ -144,7 +149,7 @@ impl Owner {
                     None => return Ok(()),
                 },
                 Some(answer) = self.answers.recv() => self.answered(answer)?,
-                Some(Walked(rows, walk)) = self.walks.1.recv() => self.walked(&rows, walk)?,
+                Some(walked) = self.walks.1.recv() => self.walked(walked)?,
                 Some(request) = self.requests.recv() => self.requested(request).await?,
                 _ = tick.tick() => self.tick()?,
             }
@@ -186,20 +191,20 @@ impl Owner {
             return Ok(());
         }
         self.walking = true;
-        let rows = self.clerk.row_keys()?;
+        let (rows, known) = (self.clerk.row_keys()?, self.clerk.book.known());
         let (mount, walks) = (self.clerk.files.counted.mount.clone(), self.walks.0.clone());
         tokio::task::spawn_blocking(move || {
-            let _ = walks.send(Walked(rows, walk(&mount))); // nobody listens any more: the agent ends
+            let _ = walks.send(Walked { rows, known, walk: walk(&mount) }); // nobody listens any more: the agent ends
         });
         Ok(())
     }
 
-    fn walked(&mut self, rows: &[u32], walk: Walk) -> Result<(), Error> {
+    fn walked(&mut self, walked: Walked) -> Result<(), Error> {
         self.walking = false;
-        let Walk { cgroups, complete } = walk;
+        let Walked { rows, known, walk: Walk { cgroups, complete } } = walked;
         let walk: Vec<_> = cgroups.into_iter().map(|(id, path)| (cgroup_key(id), path)).collect();
         let actions = if complete {
-            self.clerk.book.reconcile(rows, &walk, SystemTime::now())
+            self.clerk.book.reconcile(&rows, &known, &walk, SystemTime::now())
         } else {
             // What was not listed may still live.
             walk.iter().flat_map(|(cgroup, path)| self.clerk.book.appeared(*cgroup, path)).collect()

@@ -111,9 +111,20 @@ fn cgroups_past_the_bound_are_summed() {
 fn rows_without_a_directory_are_folded_where_they_belong() {
     let (mut book, account) = with_container();
     let walk = [(1, b"/".to_vec())];
-    let mut actions = book.reconcile(&[1, 7, 9], &walk, now());
+    let known = book.known();
+    let mut actions = book.reconcile(&[1, 7, 9], &known, &walk, now());
     actions.retain(|action| matches!(action, Action::Fold(..)));
     assert_eq!(actions, [Action::Fold(7, account), Action::Fold(9, Workload::other().key())]);
+}
+
+#[test]
+fn a_cgroup_made_during_a_walk_stays() {
+    let mut book = Book::default();
+    let known = book.known();
+    book.appeared(7, b"/new");
+    let actions = book.reconcile(&[], &known, &[(1, b"/".to_vec())], now());
+    assert!(!actions.iter().any(|action| matches!(action, Action::Fold(..))), "{actions:?}");
+    assert_eq!(book.known(), [1, 7].into());
 }
 
 #[test]
@@ -129,7 +140,8 @@ fn what_an_agent_wrote_down_the_next_one_knows() {
     assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [Some(now())]);
     book.appeared(7, &path());
     assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [None]);
-    let actions = book.reconcile(&[7, 8], &[(7, path())], now());
+    let known = book.known();
+    let actions = book.reconcile(&[7, 8], &known, &[(7, path())], now());
     assert!(actions.contains(&Action::Fold(8, account)), "{actions:?}");
 }
 
