@@ -5,7 +5,11 @@ use aya_ebpf::{
     bindings::{BPF_NOEXIST, seq_file},
     helpers::generated::bpf_seq_write,
 };
-use plimsoll_common::{seen::Seen, tally::Tally, word::{Word, cgroup_key}};
+use plimsoll_common::{
+    seen::Seen,
+    tally::Tally,
+    word::{Word, cgroup_key},
+};
 
 use crate::{
     atomic,

@@ -1,7 +1,11 @@
 //! Cgroups that come, go, fill and freeze, and processes that move between them.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use plimsoll_common::{event::Kind, tally::Tally, word::{Word, cgroup_key}};
+use plimsoll_common::{
+    event::Kind,
+    tally::Tally,
+    word::{Word, cgroup_key},
+};
 
 use crate::{
     atomic,

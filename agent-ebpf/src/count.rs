@@ -60,6 +60,9 @@ pub fn untracked(ctx: &impl EbpfContext, cgroup: u32) {
         add!(row, untracked, 1);
     }
     if tally(Tally::ProcFull) == 0 {
-        warn!(ctx, "PROC is full: processes of cgroup {} are read from its files until there is room", cgroup);
+        warn!(
+            ctx,
+            "PROC is full: processes of cgroup {} are read from its files until there is room", cgroup
+        );
     }
 }

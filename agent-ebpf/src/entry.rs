@@ -2,7 +2,11 @@
 //! changes slots, every event runs exactly one of old and new, and links never change. No logic here: an entry
 //! program is the one thing that cannot be replaced.
 
-use aya_ebpf::{macros::{btf_tracepoint, map}, maps::ProgramArray, programs::BtfTracePointContext};
+use aya_ebpf::{
+    macros::{btf_tracepoint, map},
+    maps::ProgramArray,
+    programs::BtfTracePointContext,
+};
 use plimsoll_common::tally::Tally;
 
 use crate::count::tally;

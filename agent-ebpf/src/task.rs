@@ -1,12 +1,12 @@
 //! Births, deaths and execs of tasks.
 
-use aya_ebpf::{
-    EbpfContext,
-    bindings::BPF_NOEXIST,
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
+use aya_ebpf::{EbpfContext, bindings::BPF_NOEXIST, macros::btf_tracepoint, programs::BtfTracePointContext};
+use plimsoll_common::{
+    event::Kind,
+    row::Exit,
+    tally::Tally,
+    word::{Word, cgroup_key},
 };
-use plimsoll_common::{event::Kind, row::Exit, tally::Tally, word::{Word, cgroup_key}};
 
 use crate::{
     atomic,
@@ -26,7 +26,11 @@ fn newtask(ctx: BtfTracePointContext) -> i32 {
     if task.pid() == 0 {
         return 0; // an idle task of a CPU that comes up
     }
-    if ctx.arg::<u64>(1) & CLONE_THREAD == 0 { process_born(&ctx, task) } else { thread_born(&ctx, task) }
+    if ctx.arg::<u64>(1) & CLONE_THREAD == 0 {
+        process_born(&ctx, task)
+    } else {
+        thread_born(&ctx, task)
+    }
     0
 }
 

@@ -154,6 +154,7 @@ async fn live(
     logs: Logs,
     files: Files,
 ) -> Result<()> {
+    let ended = ended()?;
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
     let namer = Namer::new(Roots::find(config.docker_root.as_deref()), config.labels.clone());
@@ -167,7 +168,7 @@ async fn live(
             result.context("own the state")??;
             bail!("the ring buffer ended")
         }
-        result = serve(listener, http, reader, ended()) => result.context("serve metrics"),
+        result = serve(listener, http, reader, ended) => result.context("serve metrics"),
     }
 }
 
@@ -180,17 +181,16 @@ async fn tell_ready(mut reader: Reader, address: SocketAddr) {
     }
 }
 
-/// Ready once somebody wants the agent to end.
-async fn ended() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
-        _ = interrupt.recv() => tracing::info!("interrupted: ending"),
-    }
+/// Ready once somebody wants the agent to end. Signals are caught from this call on, not from the first poll.
+fn ended() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
+            _ = interrupt.recv() => tracing::info!("interrupted: ending"),
+        }
+    })
 }
 
 impl Source for Reader {

@@ -17,7 +17,7 @@ use nix::{
 use crate::wait;
 
 /// Lines of a daemon's log that its end prints. The test runner shows them only if the test fails.
-const LOG_LINES: usize = 60;
+const LOG_LINES: usize = 30;
 
 /// A daemon with its log in a file. Its end kills it.
 #[derive(Debug)]

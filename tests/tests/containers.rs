@@ -85,10 +85,10 @@ fn identity_of_a_container_that_restarts_five_times() -> Result<()> {
     Case::run("identity_of_a_container_that_restarts_five_times", |case| {
         let (docker, pins) = (Docker::start()?, Pins::new()?);
         let agent = start(&pins, &docker)?;
-        docker.start_container(&["--name", "phoenix"], "true; exec sleep 1000")?;
+        docker.start_container(&["--name", "phoenix"], "/bin/true; exec /bin/sleep 1000")?;
         let labels = [("name", "phoenix")];
         let execs = |page: &Page| page.find(EXECS, &labels);
-        // sh, true and sleep.
+        // sh, true and sleep, of which a shell may have some built in unless they are named by path.
         agent.scrape_until("it executes", |page| Ok(execs(page)?.filter(|execs| *execs == 3)))?;
         for restart in 1..=5 {
             docker.run(&["restart", "--time", "0", "phoenix"])?;

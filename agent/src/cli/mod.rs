@@ -73,12 +73,12 @@ impl Cli {
 impl Cleanup {
     fn run(self) -> Result<ExitCode> {
         crate::app::require_root("cleanup")?;
-        if !pins::exist(&self.bpffs) {
-            println!("nothing is pinned in {}", self.bpffs.display());
-            return Ok(ExitCode::SUCCESS);
+        let path = self.bpffs.display();
+        if pins::remove_all(&self.bpffs)? {
+            println!("removed: no program, map or pin of Plimsoll is left in {path}");
+        } else {
+            println!("nothing is pinned in {path}");
         }
-        pins::Pins::lock(&self.bpffs)?.remove_all()?;
-        println!("removed: no program, map or pin of Plimsoll is left in {}", self.bpffs.display());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -28,12 +28,24 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Makes `<bpffs>/plimsoll` where it is missing, and locks it.
+    /// Makes `<bpffs>/plimsoll` where it is missing, and locks it. One that is not root's alone is moved aside if that
+    /// is wished: a bpf filesystem is everybody's to make directories in.
     ///
     /// # Errors
     /// `bpffs` is no bpf filesystem, the directory is not root's alone, or another agent holds the lock.
-    pub fn lock(bpffs: &Path) -> Result<Self, Error> {
+    pub fn lock(bpffs: &Path, takeover: bool) -> Result<Self, Error> {
         let root = Self::root(bpffs)?;
+        match Self::lock_directory(root.clone()) {
+            Err(Error::Foreign { .. }) if takeover => {
+                let aside = bpffs.join(aside_name("plimsoll_aside"));
+                fs::rename(&root, &aside).map_err(Error::pin("move pins to", &aside))?;
+                Self::lock_directory(root)
+            }
+            result => result,
+        }
+    }
+
+    fn lock_directory(root: PathBuf) -> Result<Self, Error> {
         match DirBuilder::new().mode(0o700).create(&root) {
             Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(Error::pin("create", &root)(source));
@@ -108,19 +120,38 @@ impl Pins {
     /// # Errors
     /// The kernel's.
     pub fn set_aside(&self) -> Result<PathBuf, Error> {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let aside = self.root.join(format!("aside_{seconds}"));
+        let aside = self.root.join(aside_name("aside"));
         fs::rename(self.current(), &aside).map_err(Error::pin("move pins to", &aside))?;
         Ok(aside)
     }
+}
 
-    /// Removes every pin of ours, and so every program and map.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn remove_all(self) -> Result<(), Error> {
-        remove(&self.root)
-    }
+/// Removes every pin of ours in `bpffs`, those moved aside too, and so every program and map. `false`: there was none.
+///
+/// # Errors
+/// An agent runs, or the kernel's.
+pub fn remove_all(bpffs: &Path) -> Result<bool, Error> {
+    let root = Pins::root(bpffs)?;
+    let lock = match root.exists().then(|| Pins::lock_directory(root.clone())).transpose() {
+        Err(Error::Foreign { .. }) => None, // nobody's agent works in it
+        lock => lock?,
+    };
+    let entries = fs::read_dir(bpffs).map_err(Error::pin("read", bpffs))?;
+    let ours = |name: &str| name == "plimsoll" || name.starts_with("plimsoll_aside_");
+    let found: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(ours))
+        .map(|entry| entry.path())
+        .collect();
+    found.iter().try_for_each(|path| remove(path))?;
+    drop(lock);
+    Ok(!found.is_empty())
+}
+
+/// `prefix_<seconds since 1970>`.
+fn aside_name(prefix: &str) -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("{prefix}_{seconds}")
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -130,12 +161,6 @@ fn remove(path: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// Whether there are pins of any agent in `bpffs`.
-#[must_use]
-pub fn exist(bpffs: &Path) -> bool {
-    bpffs.join("plimsoll").is_dir()
 }
 
 /// What is pinned in `bpffs`, in words. Changes nothing.

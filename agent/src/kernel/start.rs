@@ -78,7 +78,7 @@ impl Kernel {
         if options.private {
             own_bpffs(&options.bpffs)?;
         }
-        let pins = Pins::lock(&options.bpffs)?;
+        let pins = Pins::lock(&options.bpffs, options.takeover)?;
         let wanted = Meta { digest: digest(&options.object), hierarchy_id: options.hierarchy_id };
         let started = match state(&pins.current(), wanted) {
             State::Absent => fresh(&pins, options, wanted)?,
