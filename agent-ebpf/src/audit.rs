@@ -18,7 +18,11 @@ use crate::{
     maps::PROC,
 };
 
-/// `struct bpf_iter__task`, kernel/bpf/task_iter.c.
+/// [`Seen::SIZE`] as the helper takes it.
+#[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
+const SEEN_BYTES: u32 = Seen::SIZE as u32;
+
+/// `struct bpf_iter__task`, `kernel/bpf/task_iter.c`.
 #[repr(C)]
 struct Context {
     meta: *const Meta,
@@ -51,7 +55,8 @@ extern "C" fn tasks(ctx: *const Context) -> i32 {
     let kernel = Word::new(cgroup_key(task.cgroup()), threads);
     let seen = Seen { kernel: kernel.0, ours: enter(task, tgid, kernel), tgid, pad: 0 };
     // SAFETY: `seen` is whole; a full buffer makes the kernel run this task again.
-    if unsafe { bpf_seq_write(seq, (&raw const seen).cast(), Seen::SIZE as u32) } < 0 { 1 } else { 0 }
+    let written = unsafe { bpf_seq_write(seq, (&raw const seen).cast(), SEEN_BYTES) };
+    i32::from(written < 0)
 }
 
 /// Our word of a process, entered if there was none; 0 where there is no room.

@@ -14,7 +14,7 @@ macro_rules! add {
     ($row:expr, $field:ident, $delta:expr) => {
         // SAFETY: `$row` is a live map value, `$field` one of its words; a gauge's negative delta wraps as two's
         // complement does.
-        unsafe { $crate::atomic::add((&raw mut (*$row).$field).cast(), i64::from($delta) as u64) }
+        unsafe { $crate::atomic::add((&raw mut (*$row).$field).cast(), i64::from($delta).cast_unsigned()) }
     };
 }
 pub(crate) use add;

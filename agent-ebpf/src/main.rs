@@ -3,6 +3,11 @@
 #![no_main]
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "the BPF target has no Atomic*::fetch_add")]
+#![expect(
+    clippy::inline_always,
+    reason = "a call between programs costs, and some kernels refuse one beside a tail call"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "aya's macros hand the context over by value")]
 
 mod atomic;
 mod audit;

@@ -27,9 +27,9 @@ fn newtask(ctx: BtfTracePointContext) -> i32 {
         return 0; // an idle task of a CPU that comes up
     }
     if ctx.arg::<u64>(1) & CLONE_THREAD == 0 {
-        process_born(&ctx, task)
+        process_born(&ctx, task);
     } else {
-        thread_born(&ctx, task)
+        thread_born(&ctx, task);
     }
     0
 }

@@ -1,0 +1,161 @@
+//! Kernel programs and maps made by hand, without a compiler: what a program is compared with.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::instruction::Instruction;
+
+// Commands of the system call (kernel: `enum bpf_cmd`).
+const MAP_CREATE: i32 = 0;
+const MAP_UPDATE_ELEM: i32 = 2;
+const PROG_LOAD: i32 = 5;
+const RAW_TRACEPOINT_OPEN: i32 = 17;
+
+/// `BPF_PROG_TYPE_RAW_TRACEPOINT`: the kernel runs it as it runs our `tp_btf` programs (`__bpf_trace_run`).
+const RAW_TRACEPOINT: u32 = 17;
+
+/// How often a program ran, and for how long in all; only while `kernel.bpf_stats_enabled` is 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Runs.
+    pub runs: f64,
+    /// Nanoseconds.
+    pub ns: f64,
+}
+
+impl Cost {
+    /// Nanoseconds a run since `earlier`; `None` if it did not run.
+    #[must_use]
+    pub fn per_run_since(self, earlier: Self) -> Option<f64> {
+        let runs = self.runs - earlier.runs;
+        (runs > 0.0).then(|| (self.ns - earlier.ns) / runs)
+    }
+}
+
+/// A program on a tracepoint. Its end detaches it.
+#[derive(Debug)]
+pub struct Program {
+    program: OwnedFd,
+    _link: OwnedFd,
+}
+
+impl Program {
+    /// Loads and attaches a program.
+    pub fn attach(tracepoint: &str, instructions: &[Instruction]) -> Result<Self> {
+        let mut load = Load {
+            kind: RAW_TRACEPOINT,
+            count: instructions.len().try_into()?,
+            instructions: instructions.as_ptr() as u64,
+            license: c"Dual MIT/GPL".as_ptr() as u64,
+            ..Load::default()
+        };
+        let program = object(PROG_LOAD, &mut load).context("load a program to compare with")?;
+        let name = CString::new(tracepoint)?;
+        let mut open = Open { name: name.as_ptr() as u64, program: fd(&program), pad: 0 };
+        let link = object(RAW_TRACEPOINT_OPEN, &mut open);
+        let link = link.with_context(|| format!("attach a program to {tracepoint}"))?;
+        Ok(Self { program, _link: link })
+    }
+
+    /// What it cost so far.
+    pub fn cost(&self) -> Result<Cost> {
+        let path = format!("/proc/self/fdinfo/{}", self.program.as_raw_fd());
+        let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+            line.and_then(|value| value.parse().ok()).with_context(|| format!("no {name} in {path}"))
+        };
+        Ok(Cost { runs: value("run_cnt")?, ns: value("run_time_ns")? })
+    }
+}
+
+/// A map whose keys are u32.
+#[derive(Debug)]
+pub struct Map(OwnedFd);
+
+impl Map {
+    /// `BPF_MAP_TYPE_HASH`.
+    pub const HASH: u32 = 1;
+    /// `BPF_MAP_TYPE_ARRAY`.
+    pub const ARRAY: u32 = 2;
+
+    /// Makes one whose values have that many words of 64 bits.
+    pub fn create(kind: u32, words: usize, entries: u32) -> Result<Self> {
+        let value_size = u32::try_from(8 * words)?;
+        let mut create = Create { kind, key_size: 4, value_size, entries };
+        object(MAP_CREATE, &mut create).context("make a map to compare with").map(Self)
+    }
+
+    /// Sets a key's value, which must have as many words as the map's have.
+    pub fn set<const N: usize>(&self, key: u32, value: [u64; N]) -> Result<()> {
+        let (key, value) = (&raw const key as u64, value.as_ptr() as u64);
+        let mut update = Update { map: fd(&self.0), pad: 0, key, value, flags: 0 };
+        bpf(MAP_UPDATE_ELEM, &mut update).map(|_| ()).context("fill a map to compare with")
+    }
+
+    /// Its descriptor, as instructions name it.
+    #[must_use]
+    pub fn fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+// Beginnings of `union bpf_attr`: what is not given counts as 0.
+
+#[repr(C)]
+struct Create {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    entries: u32,
+}
+
+#[repr(C)]
+struct Update {
+    map: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Load {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+}
+
+#[repr(C)]
+struct Open {
+    name: u64,
+    program: u32,
+    pad: u32,
+}
+
+fn fd(object: &OwnedFd) -> u32 {
+    object.as_raw_fd().cast_unsigned()
+}
+
+fn object<T>(command: i32, attributes: &mut T) -> io::Result<OwnedFd> {
+    let fd = bpf(command, attributes)?;
+    // SAFETY: the kernel just gave us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn bpf<T>(command: i32, attributes: &mut T) -> io::Result<i32> {
+    // SAFETY: the attributes are of that size, and what they point to outlives the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
+    i32::try_from(result).ok().filter(|number| *number >= 0).ok_or_else(io::Error::last_os_error)
+}
