@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod agent;
+pub mod bench;
 pub mod births;
 pub mod bpf;
 pub mod busybox;

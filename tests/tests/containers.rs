@@ -22,7 +22,7 @@ fn start(pins: &Pins, docker: &Docker) -> Result<Agent> {
     Agent::start(pins, &["--docker-root", &docker.root().display().to_string()])
 }
 
-/// Each executes one program, `true`: the container runtime's own processes execute theirs elsewhere.
+/// Each executes `true`; runc executes itself once more just before or just after it moved into the container's cgroup.
 #[test]
 fn identity_of_200_short_containers() -> Result<()> {
     Case::run("identity_of_200_short_containers", |case| {
@@ -35,13 +35,16 @@ fn identity_of_200_short_containers() -> Result<()> {
         run_short_ones(&docker, "short", number)?;
         prometheus.wait_for_a_scrape("agent")?;
         let page = agent.scrape()?;
+        let mut did = 0;
         for n in 0..number {
             let labels = [("name", &*format!("short-{n}")), ("image", IMAGE)];
-            case.compare(format_args!("execs of short-{n}"), page.count(EXECS, &labels)?, 1);
+            let execs = page.count(EXECS, &labels)?;
+            case.compare_within(format_args!("execs of short-{n}"), execs, 1, 2);
             case.prove(format_args!("forks of short-{n} are counted"), page.count(FORKS, &labels)? > 0);
+            did += execs;
         }
         let execs = format!("plimsoll_workload_execs_total{{kind=\"image\",workload=\"{IMAGE}\"}}");
-        case.compare("execs of the image in Prometheus", growth(&prometheus, &execs)?, Some(number));
+        case.compare("execs of the image in Prometheus", growth(&prometheus, &execs)?, Some(did));
         Ok(())
     })
 }
@@ -87,21 +90,24 @@ fn identity_of_a_container_that_restarts_five_times() -> Result<()> {
         let agent = start(&pins, &docker)?;
         docker.start_container(&["--name", "phoenix"], "/bin/true; exec /bin/sleep 1000")?;
         let labels = [("name", "phoenix")];
-        let execs = |page: &Page| page.find(EXECS, &labels);
-        // sh, true and sleep, of which a shell may have some built in unless they are named by path.
-        agent.scrape_until("it executes", |page| Ok(execs(page)?.filter(|execs| *execs == 3)))?;
-        for restart in 1..=5 {
+        let mut last = executed(&agent, &labels, 3)?;
+        for _ in 0..5 {
             docker.run(&["restart", "--time", "0", "phoenix"])?;
-            let wanted = 3 * (1 + restart);
-            agent.scrape_until("it executes again", |page| {
-                Ok(execs(page)?.filter(|execs| *execs == wanted))
-            })?;
+            last = executed(&agent, &labels, last + 3)?;
             let page = agent.scrape()?;
             case.compare("its series", page.all(EXECS, &labels).count(), 1);
             case.compare("its processes", page.count("container_processes", &labels)?, 1);
         }
+        // sh, true, sleep, and at times runc.
+        case.compare_within("execs in six lives", last, 6 * 3, 6 * 4);
         Ok(())
     })
+}
+
+/// Waits until a container has executed as many programs, and gives how many it has.
+fn executed(agent: &Agent, labels: &[(&str, &str)], least: u64) -> Result<u64> {
+    let enough = |page: &Page| Ok(page.find(EXECS, labels)?.filter(|execs| *execs >= least));
+    agent.scrape_until("the container executes", enough)
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Arguments {
             .context("start the runtime")?;
         let answer = runtime.block_on(client::get(self.agent, PATH))?;
         if self.json {
-            println!("{}", String::from_utf8_lossy(&answer));
+            print!("{}", String::from_utf8_lossy(&answer));
             return Ok(ExitCode::SUCCESS);
         }
         let Accounts { containers } =

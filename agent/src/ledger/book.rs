@@ -7,11 +7,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::snapshot::{Identity, Kind, Workload, WorkloadKind};
-use crate::{
-    inventory::{Answer, Place, Stored, account_key, id, place},
-    runtimes::Proposal,
+use super::{
+    record::{Action, Entry, Member},
+    snapshot::{Identity, Kind, Workload, WorkloadKind},
 };
+use crate::inventory::{Answer, Place, Stored, account_key, id, place};
 
 /// Workloads with a name of their own; what comes later counts for "other".
 const MAX_WORKLOADS: usize = 2_000;
@@ -22,58 +22,6 @@ const ASK_AGAIN: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 /// Unanswered questions after which a container is shown without a name.
 const PATIENCE: usize = 2;
-
-/// What must be done. Each is safe to do again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Ask the runtimes' files who the container of a cgroup is.
-    Ask {
-        /// The cgroup.
-        cgroup: u32,
-        /// Its path.
-        path: Vec<u8>,
-        /// What the path looks like.
-        proposals: Vec<Proposal>,
-    },
-    /// The same, later.
-    AskLater(u32, Duration),
-    /// Write down who an account or workload is.
-    Name(u64, Stored),
-    /// Write down whose a cgroup is.
-    Own(u32, u64),
-    /// Add the row of a dead cgroup to a sum, and forget whose it was.
-    Fold(u32, u64),
-}
-
-/// One account.
-#[derive(Debug)]
-pub struct Entry {
-    /// Who it is.
-    pub identity: Arc<Identity>,
-    /// Its cgroup's path from the hierarchy's root.
-    pub path: Vec<u8>,
-    /// The workload it counts for, once that is settled.
-    pub workload: Option<Workload>,
-    /// When its last cgroup went; `None` while it has one.
-    pub died: Option<SystemTime>,
-    /// Whether a page was handed out since it died.
-    pub shown: bool,
-}
-
-/// One cgroup.
-#[derive(Debug)]
-pub struct Member {
-    /// Its path from the hierarchy's root.
-    pub path: Vec<u8>,
-    /// Whose it is; `None` until a name is found.
-    pub account: Option<u64>,
-    /// Its directory is gone.
-    pub removed: bool,
-    /// It is gone for good, and waits for its name to be folded.
-    released: bool,
-    /// How often it was asked about.
-    asked: usize,
-}
 
 /// All accounts and cgroups.
 #[derive(Debug, Default)]
@@ -103,6 +51,7 @@ impl Book {
                         workload: Some(workload),
                         died: Some(now),
                         shown: false,
+                        live: 0,
                     };
                     book.accounts.insert(key, entry);
                 }
@@ -128,7 +77,7 @@ impl Book {
     }
 
     /// A cgroup is there: it was made, or met on a walk.
-    pub fn appeared(&mut self, cgroup: u32, path: &[u8]) -> Vec<Action> {
+    pub fn appeared(&mut self, cgroup: u32, path: &[u8], now: SystemTime) -> Vec<Action> {
         if self.members.get(&cgroup).is_some_and(|member| !member.removed) {
             return Vec::new();
         }
@@ -138,7 +87,7 @@ impl Book {
         match place(path) {
             Place::Container(proposals) => {
                 if let Some(account) = known {
-                    self.join(cgroup, account, path);
+                    self.join(cgroup, account, path, now);
                 }
                 vec![Action::Ask { cgroup, path: path.to_vec(), proposals }]
             }
@@ -147,22 +96,22 @@ impl Book {
                     Some(account) => (account, Vec::new()),
                     None => self.cgroup_account(path, place == Place::Cgroup),
                 };
-                self.join(cgroup, account, path);
+                self.join(cgroup, account, path, now);
                 actions.push(Action::Own(cgroup, account));
                 actions
             }
         }
     }
 
-    fn join(&mut self, cgroup: u32, account: u64, path: &[u8]) {
-        if let Some(member) = self.members.get_mut(&cgroup) {
-            member.account = Some(account);
-        }
-        if let Some(entry) = self.accounts.get_mut(&account) {
-            entry.died = None;
-            if entry.identity.id == id(path) {
-                path.clone_into(&mut entry.path);
-            }
+    /// A cgroup is that account's from now on.
+    fn join(&mut self, cgroup: u32, account: u64, path: &[u8], now: SystemTime) {
+        let Some(member) = self.members.get_mut(&cgroup) else { return };
+        let joins = member.account.replace(account).is_none();
+        let Some(entry) = self.accounts.get_mut(&account) else { return };
+        entry.live += usize::from(joins && !member.removed);
+        entry.died = if entry.live > 0 { None } else { entry.died.or(Some(now)) };
+        if entry.identity.id == id(path) {
+            path.clone_into(&mut entry.path);
         }
     }
 
@@ -185,6 +134,8 @@ impl Book {
         if found.is_some_and(|entry| *entry.identity == identity) && (workload.is_some() || !settle) {
             return (key, Vec::new());
         }
+        let (died, shown, live) =
+            found.map_or((None, false, 0), |entry| (entry.died, entry.shown, entry.live));
         let mut actions = Vec::new();
         if workload.is_none() && settle {
             let (settled, names) = self.settle(identity.workload());
@@ -192,8 +143,7 @@ impl Book {
         }
         let stored = workload.clone().unwrap_or_else(|| identity.workload());
         actions.push(Action::Name(key, Stored::Account(Box::new(identity.clone()), stored)));
-        let entry =
-            Entry { identity: identity.into(), path: path.to_vec(), workload, died: None, shown: false };
+        let entry = Entry { identity: identity.into(), path: path.to_vec(), workload, died, shown, live };
         self.accounts.insert(key, entry);
         (key, actions)
     }
@@ -210,7 +160,7 @@ impl Book {
     }
 
     /// A runtime's file was read.
-    pub fn answered(&mut self, answer: Answer) -> Vec<Action> {
+    pub fn answered(&mut self, answer: Answer, now: SystemTime) -> Vec<Action> {
         let Answer { cgroup, identity, path, problem: _ } = answer;
         let Some(member) = self.members.get_mut(&cgroup) else { return Vec::new() };
         member.asked += 1;
@@ -221,6 +171,7 @@ impl Book {
             return actions;
         }
         let key = account_key(&identity);
+        let identity = self.with_start(key, identity);
         // A cgroup never leaves an account, nor a resolved account its name: totals would fall.
         let moves = held.is_some_and(|held| held != key);
         let forgets = identity.kind == Kind::Unresolved && self.accounts.contains_key(&key);
@@ -231,11 +182,17 @@ impl Book {
         if held.is_none() {
             actions.push(Action::Own(cgroup, key));
         }
-        self.join(cgroup, key, &path);
+        self.join(cgroup, key, &path, now);
         if released {
             actions.extend(self.fold(cgroup));
         }
         actions
+    }
+
+    /// A runtime forgets when a container was started once it ended; its account does not.
+    fn with_start(&self, key: u64, identity: Identity) -> Identity {
+        let known = self.accounts.get(&key).and_then(|entry| entry.identity.started);
+        Identity { started: identity.started.or(known), ..identity }
     }
 
     /// A cgroup executed its first program: its runtime is about to write when it started.
@@ -269,11 +226,12 @@ impl Book {
 
     /// A cgroup's directory is gone: its account has no gauges any more, unless another cgroup is its too.
     pub fn removed(&mut self, cgroup: u32, now: SystemTime) {
-        let Some(member) = self.members.get_mut(&cgroup) else { return };
+        let member = self.members.get_mut(&cgroup).filter(|member| !member.removed);
+        let Some(member) = member else { return };
         member.removed = true;
-        let Some(account) = member.account else { return };
-        let lives = self.members.values().any(|member| member.account == Some(account) && !member.removed);
-        if let (false, Some(entry)) = (lives, self.accounts.get_mut(&account)) {
+        let Some(entry) = member.account.and_then(|account| self.accounts.get_mut(&account)) else { return };
+        entry.live = entry.live.saturating_sub(1);
+        if entry.live == 0 {
             entry.died = Some(now);
             entry.shown = false;
         }
@@ -313,7 +271,7 @@ impl Book {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         for (cgroup, path) in walk {
-            actions.extend(self.appeared(*cgroup, path));
+            actions.extend(self.appeared(*cgroup, path, now));
         }
         let there: HashSet<u32> = walk.iter().map(|(cgroup, _)| *cgroup).collect();
         let strangers: Vec<u32> = rows
@@ -362,6 +320,14 @@ impl Book {
             .filter(due)
             .map(|(_, (_, key, entry))| (key, entry.workload.as_ref().unwrap_or(&other).key()))
             .collect()
+    }
+
+    /// Folds what is left of a dead account: cgroups that were removed and not released yet. The kernel keeps some for
+    /// as long as a page of memory is charged to them, and nothing runs in them any more.
+    pub fn close(&mut self, account: u64) -> Vec<Action> {
+        let of_account = |(_, member): &(u32, &Member)| member.account == Some(account);
+        let left: Vec<u32> = self.members().filter(of_account).map(|(cgroup, _)| cgroup).collect();
+        left.into_iter().flat_map(|cgroup| self.fold(cgroup)).collect()
     }
 
     /// An account was folded into its workload.

@@ -9,9 +9,10 @@ use plimsoll_common::{command::Answer, names, tally::Tally};
 
 use super::{
     audit::{Audit, Correction, Findings},
-    book::{Action, Book},
+    book::Book,
     compose::{Files, Reading, compose},
     proc_list,
+    record::Action,
     snapshot::{Health, Program, Snapshot, Workload},
 };
 use crate::{
@@ -123,6 +124,9 @@ impl Clerk {
     /// The kernel's.
     pub fn look_after(&mut self, retention: Duration) -> Result<(), Error> {
         for (account, workload) in self.book.due(retention, MAX_DEAD, SystemTime::now()) {
+            for action in self.book.close(account) {
+                self.act(action)?;
+            }
             if self.kernel.commands.retire(account, workload)? == Answer::Full {
                 self.kernel.commands.retire(account, Workload::other().key())?;
             }

@@ -8,7 +8,8 @@ use std::{
 use plimsoll_common::row::Row;
 
 use super::{
-    book::{Book, Entry, Member},
+    book::Book,
+    record::{Entry, Member},
     snapshot::{Account, Gauges, Health, Kind, Node, Snapshot, Totals},
 };
 use crate::cgroup::{self, Hierarchies, Hierarchy};

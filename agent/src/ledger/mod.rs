@@ -8,6 +8,7 @@ mod clerk;
 mod compose;
 mod owner;
 mod proc_list;
+mod record;
 pub mod snapshot;
 
 pub use self::{

@@ -10,12 +10,7 @@ use plimsoll_common::{event::Kind, word::cgroup_key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::StreamExt as _;
 
-use super::{
-    book::{Action, Book},
-    clerk::Clerk,
-    compose::Files,
-    snapshot::Snapshot,
-};
+use super::{book::Book, clerk::Clerk, compose::Files, record::Action, snapshot::Snapshot};
 use crate::{
     cgroup::{Walk, walk},
     inventory::{Answer, Namer},
@@ -29,6 +24,8 @@ use crate::{
 pub const FRESH: Duration = Duration::from_millis(250);
 /// How often the owner looks after what no event tells.
 const TICK: Duration = Duration::from_secs(1);
+/// Events that a snapshot takes in at most: a storm of them must not keep a reader waiting.
+const CATCH_UP: usize = 10_000;
 /// How often containers are looked up again, for names that changed.
 const LOOK_UP: Duration = Duration::from_mins(1);
 
@@ -162,7 +159,7 @@ impl Owner {
         let book = &mut self.clerk.book;
         let actions = match event.kind {
             Kind::Mkdir => match &event.path {
-                Some(path) => book.appeared(cgroup, path),
+                Some(path) => book.appeared(cgroup, path, now),
                 None => return self.walk(),
             },
             Kind::FirstExec => book.started(cgroup),
@@ -180,7 +177,7 @@ impl Owner {
         if let Some(problem) = &answer.problem {
             tracing::warn!("{problem}");
         }
-        let actions = self.clerk.book.answered(answer);
+        let actions = self.clerk.book.answered(answer, SystemTime::now());
         self.act(actions)
     }
 
@@ -203,11 +200,12 @@ impl Owner {
         self.walking = false;
         let Walked { rows, known, walk: Walk { cgroups, complete } } = walked;
         let walk: Vec<_> = cgroups.into_iter().map(|(id, path)| (cgroup_key(id), path)).collect();
+        let now = SystemTime::now();
         let actions = if complete {
-            self.clerk.book.reconcile(&rows, &known, &walk, SystemTime::now())
+            self.clerk.book.reconcile(&rows, &known, &walk, now)
         } else {
             // What was not listed may still live.
-            walk.iter().flat_map(|(cgroup, path)| self.clerk.book.appeared(*cgroup, path)).collect()
+            walk.iter().flat_map(|(cgroup, path)| self.clerk.book.appeared(*cgroup, path, now)).collect()
         };
         self.act(actions)?;
         self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
@@ -234,7 +232,8 @@ impl Owner {
     /// Takes in what has happened already: events and answers that wait, and names that are being read.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let at_once = Duration::ZERO;
-        while let Ok(Some(Ok(event))) = tokio::time::timeout(at_once, self.events.next()).await {
+        for _ in 0..CATCH_UP {
+            let Ok(Some(Ok(event))) = tokio::time::timeout(at_once, self.events.next()).await else { break };
             self.happened(&event)?;
         }
         while let Ok(answer) = self.answers.try_recv() {

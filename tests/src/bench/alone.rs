@@ -1,7 +1,7 @@
 //! The map operations of our busiest programs and nothing else: no tail call, no look at a task.
 //!
-//! Which process an operation is for does not matter for its cost, so births and exits take the entries of `procs` in
-//! turn instead of reading ids out of tasks.
+//! Which process an operation is for does not matter for its cost: a birth enters the next number, an exit takes the
+//! last one, so that no id has to be read out of a task.
 
 use anyhow::Result;
 use plimsoll_common::{names::PROC_MAX, row::Row};
@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Entries that are there before the first birth: what lived before may end.
-const EARLIER: u32 = 1_000;
+const EARLIER: u32 = 10_000;
 /// The one row that is counted in.
 const ROW: i32 = 7;
 /// Places on the stack: a key, another key, a value.
@@ -23,7 +23,7 @@ const WORD: i16 = -16;
 /// Maps like ours.
 #[derive(Debug)]
 pub struct Maps {
-    turns: Map,
+    entered: Map,
     procs: Map,
     rows: Map,
 }
@@ -31,13 +31,13 @@ pub struct Maps {
 impl Maps {
     /// Makes them.
     pub fn create() -> Result<Self> {
-        let turns = Map::create(Map::ARRAY, 1, 2)?;
+        let entered = Map::create(Map::ARRAY, 1, 1)?;
         let procs = Map::create(Map::HASH, 1, PROC_MAX)?;
         let rows = Map::create(Map::HASH, Row::WORDS, 1)?;
-        turns.set(0, [EARLIER.into()])?;
+        entered.set(0, [EARLIER.into()])?;
         (0..EARLIER).try_for_each(|key| procs.set(key, [1]))?;
         rows.set(ROW.cast_unsigned(), [0; Row::WORDS])?;
-        Ok(Self { turns, procs, rows })
+        Ok(Self { entered, procs, rows })
     }
 
     /// The operations of one of our programs, on the tracepoint of that; `None` for one that has none here.
@@ -53,14 +53,14 @@ impl Maps {
 
     /// Enters a process, counts a birth, a live process and a live thread.
     fn newtask(&self) -> Vec<Instruction> {
-        let enter = self.turn(0).store_u64(WORD, 1).set_map(1, self.procs.fd());
+        let enter = self.next(1, 0).store_u64(WORD, 1).set_map(1, self.procs.fd());
         let enter = enter.set_place(2, KEY).set_place(3, WORD).set(4, 1).call(Helper::Update);
         self.row(enter, 1).finish()
     }
 
     /// Takes a thread from a process, counts an end, a process and a thread less, deletes the entry.
     fn exit(&self) -> Vec<Instruction> {
-        let take = self.turn(1).lookup(self.procs.fd(), KEY).set(1, -1).atomic_fetch_add(0, 0, 1);
+        let take = self.next(-1, -1).lookup(self.procs.fd(), KEY).set(1, -1).atomic_fetch_add(0, 0, 1);
         let count = self.row(take, -1).set_map(1, self.procs.fd()).set_place(2, KEY);
         count.call(Helper::Delete).finish()
     }
@@ -71,10 +71,10 @@ impl Maps {
         row.set(1, 1).atomic_fetch_add(0, 32, 1).finish()
     }
 
-    /// Puts the entry whose turn it is into `KEY`: of births (0) or of exits (1).
-    fn turn(&self, of: i32) -> Writer {
-        let place = Writer::default().store_u32(KEY, of).lookup(self.turns.fd(), KEY);
-        place.set(1, 1).atomic_fetch_add(0, 0, 1).keep_u32(KEY, 1)
+    /// Changes the number of entries, and puts what it was, `and` so much more, into `KEY`.
+    fn next(&self, change: i32, and: i32) -> Writer {
+        let entered = Writer::default().store_u32(KEY, 0).lookup(self.entered.fd(), KEY);
+        entered.set(1, change).atomic_fetch_add(0, 0, 1).plus(1, and).keep_u32(KEY, 1)
     }
 
     /// Adds to three words of the row.

@@ -54,7 +54,13 @@ impl Writer {
     /// `register = address of the place on the stack`.
     #[must_use]
     pub fn set_place(self, register: u8, place: i16) -> Self {
-        self.add(0xbf, [register, STACK], 0, 0).add(0x07, [register, 0], 0, place.into())
+        self.add(0xbf, [register, STACK], 0, 0).plus(register, place.into())
+    }
+
+    /// `register += value`.
+    #[must_use]
+    pub fn plus(self, register: u8, value: i32) -> Self {
+        self.add(0x07, [register, 0], 0, value)
     }
 
     /// `*(u32 *)place = value`.

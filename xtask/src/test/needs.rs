@@ -7,7 +7,7 @@ use std::slice;
 use crate::needs::{Need, Present};
 use crate::{shell, vm};
 
-const HERE: [Need; 9] = [
+const HERE: [Need; 10] = [
     command("dockerd", "real containers", &["docker.io"]),
     command("docker", "real containers", &["docker.io"]),
     command("containerd", "real containers", &["containerd"]),
@@ -15,6 +15,7 @@ const HERE: [Need; 9] = [
     command("prometheus", "scraping and drawing what the agent tells", &["prometheus"]),
     command("promtool", "checking metrics and alerts", &["prometheus"]),
     command("stress-ng", "load", &["stress-ng"]),
+    command("curl", "reading what the agent tells", &["curl"]),
     command("ip", "networks of containers", &["iproute2"]),
     Need {
         what: "a static busybox",

@@ -25,8 +25,8 @@ fn named(cgroup: u32, kind: Kind) -> Answer {
 /// A book with one named container in cgroup 7, and its account.
 fn with_container() -> (Book, u64) {
     let mut book = Book::default();
-    assert!(matches!(book.appeared(7, &path())[..], [Action::Ask { cgroup: 7, .. }]));
-    let actions = book.answered(named(7, Kind::Container));
+    assert!(matches!(book.appeared(7, &path(), now())[..], [Action::Ask { cgroup: 7, .. }]));
+    let actions = book.answered(named(7, Kind::Container), now());
     let Some(Action::Own(7, account)) = actions.last() else { panic!("{actions:?}") };
     (book, *account)
 }
@@ -34,8 +34,8 @@ fn with_container() -> (Book, u64) {
 #[test]
 fn a_name_is_written_before_whose_the_cgroup_is() {
     let mut book = Book::default();
-    book.appeared(7, &path());
-    let actions = book.answered(named(7, Kind::Container));
+    book.appeared(7, &path(), now());
+    let actions = book.answered(named(7, Kind::Container), now());
     let kinds: Vec<_> = actions
         .iter()
         .map(|action| match action {
@@ -54,34 +54,61 @@ fn a_restart_goes_on_in_the_same_account() {
     book.removed(7, now());
     assert!(book.accounts().all(|(_, entry)| entry.died == Some(now())));
     assert_eq!(book.released(7, now()), [Action::Fold(7, account)]);
-    book.appeared(8, &path());
-    assert!(book.answered(named(8, Kind::Container)).contains(&Action::Own(8, account)));
+    book.appeared(8, &path(), now());
+    assert!(book.answered(named(8, Kind::Container), now()).contains(&Action::Own(8, account)));
     assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [None]);
 }
 
 #[test]
 fn a_container_that_is_gone_before_it_is_named_is_folded_once_it_is() {
     let mut book = Book::default();
-    book.appeared(7, &path());
+    book.appeared(7, &path(), now());
     assert!(matches!(book.released(7, now())[..], [Action::Ask { .. }]), "the last chance");
-    let actions = book.answered(named(7, Kind::Container));
+    let actions = book.answered(named(7, Kind::Container), now());
     assert!(matches!(actions.last(), Some(Action::Fold(7, _))), "{actions:?}");
     assert_eq!(book.members().count(), 0);
-    assert!(book.answered(named(7, Kind::Container)).is_empty(), "the second answer finds nothing to do");
+    assert!(book.accounts().all(|(_, entry)| entry.died == Some(now())), "or it would stay for ever");
+    assert!(
+        book.answered(named(7, Kind::Container), now()).is_empty(),
+        "the second answer finds nothing to do"
+    );
+}
+
+#[test]
+fn an_answer_about_a_dead_container_does_not_revive_it() {
+    let (mut book, account) = with_container();
+    book.removed(7, now());
+    let mut answer = named(7, Kind::Container);
+    answer.identity.name = "renamed".into();
+    book.answered(answer, now());
+    let entry = book.accounts().next().unwrap().1;
+    assert_eq!((entry.died, entry.identity.name.as_str()), (Some(now()), "renamed"));
+    assert_eq!(book.close(account), [Action::Fold(7, account)], "removed, and never released");
+    assert!(book.close(account).is_empty());
+}
+
+#[test]
+fn an_ended_container_keeps_when_it_was_started() {
+    let (mut book, _) = with_container();
+    let mut answer = named(7, Kind::Container);
+    answer.identity.started = Some(now());
+    book.answered(answer, now());
+    book.answered(named(7, Kind::Container), now());
+    assert_eq!(book.accounts().next().unwrap().1.identity.started, Some(now()));
 }
 
 #[test]
 fn an_unknown_container_is_asked_about_again_and_shown_without_a_name_after_a_while() {
     let mut book = Book::default();
-    book.appeared(7, &path());
+    book.appeared(7, &path(), now());
     let mut shown = Vec::new();
     for _ in 0..5 {
-        book.answered(named(7, Kind::Unresolved));
+        book.answered(named(7, Kind::Unresolved), now());
         shown.push(book.accounts().count());
     }
     assert_eq!(shown, [0, 0, 1, 1, 1]);
     assert_eq!(book.unresolved(), 1);
-    book.answered(named(7, Kind::Container));
+    book.answered(named(7, Kind::Container), now());
     assert_eq!(book.unresolved(), 0);
     assert!(book.accounts().all(|(_, entry)| entry.identity.name == "shop"));
 }
@@ -91,7 +118,7 @@ fn a_settled_workload_stays_so_that_no_total_falls() {
     let (mut book, _) = with_container();
     let mut answer = named(7, Kind::Container);
     answer.identity.image = "nginx:2".into();
-    book.answered(answer);
+    book.answered(answer, now());
     let workloads: Vec<_> = book.accounts().filter_map(|(_, entry)| entry.workload.clone()).collect();
     assert_eq!(workloads.iter().map(|workload| workload.name.as_str()).collect::<Vec<_>>(), ["nginx"]);
 }
@@ -100,7 +127,7 @@ fn a_settled_workload_stays_so_that_no_total_falls() {
 fn cgroups_past_the_bound_are_summed() {
     let mut book = Book::default();
     for cgroup in 1..=u32::try_from(MAX_CGROUPS).unwrap() + 500 {
-        book.appeared(cgroup, format!("/user/{cgroup}").as_bytes());
+        book.appeared(cgroup, format!("/user/{cgroup}").as_bytes(), now());
     }
     assert_eq!(book.accounts().count(), MAX_CGROUPS + 1);
     let other = book.accounts().find(|(_, entry)| entry.identity.kind == Kind::Other).unwrap().0;
@@ -121,7 +148,7 @@ fn rows_without_a_directory_are_folded_where_they_belong() {
 fn a_cgroup_made_during_a_walk_stays() {
     let mut book = Book::default();
     let known = book.known();
-    book.appeared(7, b"/new");
+    book.appeared(7, b"/new", now());
     let actions = book.reconcile(&[], &known, &[(1, b"/".to_vec())], now());
     assert!(!actions.iter().any(|action| matches!(action, Action::Fold(..))), "{actions:?}");
     assert_eq!(book.known(), [1, 7].into());
@@ -138,7 +165,7 @@ fn what_an_agent_wrote_down_the_next_one_knows() {
     ];
     let mut book = Book::restore(names, vec![(7, account), (8, account)], now());
     assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [Some(now())]);
-    book.appeared(7, &path());
+    book.appeared(7, &path(), now());
     assert_eq!(book.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [None]);
     let known = book.known();
     let actions = book.reconcile(&[7, 8], &known, &[(7, path())], now());

@@ -1,0 +1,76 @@
+//! `plimsoll-bench`: what the agent costs. Prints Markdown; what it is doing goes to standard error.
+//!
+//! With words, only the sections of these names: `programs`, `loops`, `scale`, `naming`. Needs root, and the
+//! environment of the tests. Changes nothing for good.
+
+mod alone;
+mod containers;
+mod figures;
+mod instruction;
+mod kernel;
+mod loads;
+mod loops;
+mod naming;
+mod programs;
+mod scale;
+mod section;
+
+use std::{env, fs, process::ExitCode};
+
+use anyhow::{Context as _, Result, ensure};
+
+use section::Section;
+
+type Measure = fn() -> Result<Section>;
+
+const SECTIONS: [(&str, Measure); 4] = [
+    ("programs", programs::measure),
+    ("loops", loops::measure),
+    ("scale", scale::measure),
+    ("naming", naming::measure),
+];
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match page(&env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(page) => {
+            println!("{page}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("plimsoll-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn page(wanted: &[String]) -> Result<String> {
+    let names = SECTIONS.map(|(name, _)| name);
+    for word in wanted {
+        ensure!(names.contains(&word.as_str()), "unknown section {word}: there are {names:?}");
+    }
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    let before = load_average()?;
+    let mut sections = Vec::new();
+    for (name, measure) in SECTIONS.into_iter().filter(|(name, _)| is_wanted(name)) {
+        sections.push(measure().with_context(|| format!("measure {name}"))?);
+    }
+    let load = format!(
+        "Load average of the last minute: {before} at the beginning, {} at the end.",
+        load_average()?
+    );
+    let texts = sections.iter().map(|section| section.text.trim_end().to_owned());
+    Ok([load, aims(&sections)].into_iter().chain(texts).collect::<Vec<_>>().join("\n\n"))
+}
+
+fn aims(sections: &[Section]) -> String {
+    let aims = sections.iter().flat_map(|section| &section.aims);
+    let rows = aims.map(|aim| format!("\n{aim}")).collect::<String>();
+    format!("## Aims\n\n| figure | measured | aim | |\n|---|---|---|---|{rows}")
+}
+
+fn load_average() -> Result<String> {
+    let text = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
+    Ok(text.split(' ').next().unwrap_or_default().to_owned())
+}

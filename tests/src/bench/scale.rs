@@ -1,0 +1,122 @@
+//! What the agent costs with few and many containers: CPU time, memory, time of a scrape.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+
+use super::{
+    containers::Containers,
+    figures::Figures,
+    section::{Aim, Section},
+};
+use crate::{agent::Agent, http, page::Page, pins::Pins};
+
+const SIZES: [u32; 3] = [10, 200, 1_000];
+const SCRAPES: usize = 20;
+/// Longer than a snapshot is served: each page is read from the maps.
+const APART: Duration = Duration::from_millis(350);
+const INTERVAL: Duration = Duration::from_secs(15);
+const INTERVALS: usize = 4;
+
+/// What was found at one size.
+struct Found {
+    containers: u32,
+    cpu_seconds: f64,
+    resident_mb: f64,
+    scrape_ms: Figures,
+    scrape_cpu_ms: f64,
+    page_kb: usize,
+}
+
+/// Measures each size and writes them down.
+pub fn measure() -> Result<Section> {
+    let found = SIZES.map(at).into_iter().collect::<Result<Vec<_>>>()?;
+    let rows: String = found.iter().map(Found::row).collect();
+    let text = format!(
+        "## Containers\n\n\
+         Cgroups with one sleeping process each and a name on disk, beside whatever else runs on the machine. CPU \
+         time of the agent in a minute with a scrape every {} s; resident memory after it; then scrapes \
+         {} ms apart, from the connection to the last byte: median and quartiles of {SCRAPES}, and the agent's CPU \
+         time for one.\n\n\
+         | containers | CPU, s a minute | resident, MB | scrape, ms | CPU of a scrape, ms | page, kB |\n\
+         |---|---|---|---|---|---|\n{rows}",
+        INTERVAL.as_secs(),
+        APART.as_millis()
+    );
+    Ok(Section { text, aims: found.iter().flat_map(Found::aims).collect() })
+}
+
+fn at(containers: u32) -> Result<Found> {
+    eprintln!("{containers} containers");
+    let fixture = Containers::start(containers)?;
+    let pins = Pins::new()?;
+    let agent = Agent::start(&pins, &["--docker-root", &fixture.root().display().to_string()])?;
+    agent.scrape_until("all containers have their names", |page| {
+        let named = page.all("plimsoll_container_info", &[("runtime", "docker")]).count();
+        Ok((named == usize::try_from(containers)?).then_some(()))
+    })?;
+    let before = cpu(&agent.scrape()?)?;
+    let mut page = Page::default();
+    for _ in 0..INTERVALS {
+        thread::sleep(INTERVAL);
+        page = agent.scrape()?;
+    }
+    let (minute, page_kb) = (cpu(&page)?, page.size / 1_000);
+    let scrape_ms = Figures::of_times(&scrapes(&agent)?)?;
+    // The page tells of the time before it: both ends of the scrapes are ends of pages.
+    let scraping = cpu(&agent.scrape()?)? - minute;
+    Ok(Found {
+        containers,
+        cpu_seconds: minute - before,
+        resident_mb: page.value("process_resident_memory_bytes", &[])? / 1e6,
+        scrape_ms,
+        scrape_cpu_ms: scraping * 1e3 / f64::from(u32::try_from(SCRAPES + 1)?),
+        page_kb,
+    })
+}
+
+fn cpu(page: &Page) -> Result<f64> {
+    page.value("process_cpu_seconds_total", &[])
+}
+
+fn scrapes(agent: &Agent) -> Result<Vec<Duration>> {
+    let scrape = |_| {
+        thread::sleep(APART);
+        let begun = Instant::now();
+        let answer = http::get(agent.address(), "/metrics")?;
+        ensure!(answer.status == 200, "/metrics: status {}", answer.status);
+        Ok(begun.elapsed())
+    };
+    (0..SCRAPES).map(scrape).collect()
+}
+
+impl Found {
+    fn row(&self) -> String {
+        let Self { containers, cpu_seconds, resident_mb, scrape_ms, scrape_cpu_ms, page_kb } = self;
+        format!(
+            "| {containers} | {cpu_seconds:.3} | {resident_mb:.1} | {scrape_ms:.1} | {scrape_cpu_ms:.1} | {page_kb} |\n"
+        )
+    }
+
+    fn aims(&self) -> Vec<Aim> {
+        let at = |what: &str, measured, most, unit| Aim {
+            what: format!("{what} at {} containers", self.containers),
+            measured,
+            most,
+            unit,
+        };
+        let scrape = self.scrape_ms.median();
+        match self.containers {
+            200 => vec![
+                at("agent's CPU time a minute", self.cpu_seconds, 0.1, "s"),
+                at("resident memory", self.resident_mb, 20.0, "MB"),
+                at("scrape", scrape, 5.0, "ms"),
+            ],
+            1_000 => vec![at("scrape", scrape, 20.0, "ms")],
+            _ => Vec::new(),
+        }
+    }
+}
