@@ -67,7 +67,8 @@ pub fn run(run: &Run) -> Result<()> {
             tracing::info!("pinned hooks handed over to this build's programs, counts go on");
         }
     }
-    let logs = Logs::open(&kernel.directory)?;
+    let logs = Logs::open(&kernel.directory)
+        .inspect_err(|error| tracing::warn!("what kernel programs say in words stays unheard: {error}"));
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -77,7 +78,7 @@ pub fn run(run: &Run) -> Result<()> {
         .build()
         .context("start the runtime")?;
     let files = Files { hierarchies, counted };
-    let result = runtime.block_on(live(&run.config, listener, kernel, logs, files));
+    let result = runtime.block_on(live(&run.config, listener, kernel, logs.ok(), files));
     runtime.shutdown_background();
     if !run.no_pin {
         tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
@@ -151,7 +152,7 @@ async fn live(
     config: &Config,
     listener: TcpListener,
     kernel: Kernel,
-    logs: Logs,
+    logs: Option<Logs>,
     files: Files,
 ) -> Result<()> {
     let ended = ended()?;
@@ -161,7 +162,9 @@ async fn live(
     let settings = Settings { retention: config.retention() };
     let (owner, reader) = Owner::new(kernel, events, files, namer, settings)?;
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
-    tokio::spawn(logs.carry());
+    if let Some(logs) = logs {
+        tokio::spawn(logs.carry());
+    }
     tokio::spawn(tell_ready(reader.clone(), config.listen));
     tokio::select! {
         result = tokio::spawn(owner.run()) => {
