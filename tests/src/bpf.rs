@@ -20,7 +20,7 @@ const MAP_GET_NEXT_ID: i32 = 12;
 const LINK_GET_NEXT_ID: i32 = 31;
 
 /// How many programs, maps and links the kernel holds, of anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Objects {
     /// Loaded programs.
     pub programs: usize,
@@ -35,6 +35,13 @@ impl Objects {
     pub fn now() -> Result<Self> {
         let [programs, maps, links] = [PROG_GET_NEXT_ID, MAP_GET_NEXT_ID, LINK_GET_NEXT_ID].map(count);
         Ok(Self { programs: programs?, maps: maps?, links: links? })
+    }
+
+    /// Whether there are no more of any kind than there were.
+    #[must_use]
+    pub fn none_above(&self, before: &Self) -> bool {
+        let Self { programs, maps, links } = self;
+        *programs <= before.programs && *maps <= before.maps && *links <= before.links
     }
 }
 

@@ -53,16 +53,17 @@ impl Binaries {
         files.map(|(name, file)| (name, place(file))).into()
     }
 
-    /// The names of the tests that a filter leaves.
+    /// The names of all tests that a filter leaves.
     pub fn list(&self, filter: &[String]) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        for binary in &self.tests {
-            let listed =
-                shell::output(Command::new(binary).args(["--list", "--format", "terse"]).args(filter))?;
-            names.extend(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned));
-        }
-        Ok(names)
+        let names: Vec<_> = self.tests.iter().map(|binary| list(binary, filter)).collect::<Result<_>>()?;
+        Ok(names.concat())
     }
+}
+
+/// The names of the tests in one binary that a filter leaves.
+pub fn list(binary: &Path, filter: &[String]) -> Result<Vec<String>> {
+    let listed = shell::output(Command::new(binary).args(["--list", "--format", "terse"]).args(filter))?;
+    Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
 /// One line of cargo's JSON messages; only the fields that tell of an executable.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::binaries::Binaries;
+use super::binaries::{Binaries, list};
 use super::record;
 use super::verdict::Run;
 use crate::agent::mount_bpffs;
@@ -21,8 +21,13 @@ pub fn run(tree: &Tree, binaries: &Binaries, filter: &[String]) -> Result<Run> {
     // Made here, so that a report written by root can be replaced by the user.
     fs::write(&report, "").with_context(|| format!("empty {}", report.display()))?;
     mount_bpffs()?;
-    let mut broken = None;
+    let (mut listed, mut broken) = (Vec::new(), None);
     for binary in &binaries.tests {
+        let names = list(binary, filter)?;
+        if names.is_empty() {
+            continue;
+        }
+        listed.extend(names);
         let mut test = Command::new(binary);
         shell::forget_outer_cargo(&mut test);
         test.arg("--test-threads=1").args(filter).current_dir(tree.root().join("tests"));
@@ -33,5 +38,5 @@ pub fn run(tree: &Tree, binaries: &Binaries, filter: &[String]) -> Result<Run> {
         }
     }
     let records = record::read(&report)?;
-    Ok(Run { place: "here".into(), cgroup_v1: false, listed: binaries.list(filter)?, records, broken })
+    Ok(Run { place: "here".into(), cgroup_v1: false, listed, records, broken })
 }
