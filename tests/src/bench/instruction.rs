@@ -54,13 +54,19 @@ impl Writer {
     /// `register = address of the place on the stack`.
     #[must_use]
     pub fn set_place(self, register: u8, place: i16) -> Self {
-        self.add(0xbf, [register, STACK], 0, 0).plus(register, place.into())
+        self.add(0xbf, [register, STACK], 0, 0).add(0x07, [register, 0], 0, place.into())
     }
 
-    /// `register += value`.
+    /// `register = *(u64 *)(pointer + offset)`.
     #[must_use]
-    pub fn plus(self, register: u8, value: i32) -> Self {
-        self.add(0x07, [register, 0], 0, value)
+    pub fn load_u64(self, register: u8, pointer: u8, offset: i16) -> Self {
+        self.add(0x79, [register, pointer], offset, 0)
+    }
+
+    /// `register = *(u32 *)(pointer + offset)`.
+    #[must_use]
+    pub fn load_u32(self, register: u8, pointer: u8, offset: i16) -> Self {
+        self.add(0x61, [register, pointer], offset, 0)
     }
 
     /// `*(u32 *)place = value`.

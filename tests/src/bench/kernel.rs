@@ -1,14 +1,13 @@
 //! Kernel programs and maps made by hand, without a compiler: what a program is compared with.
 
 use std::{
-    ffi::CString,
     fs, io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
 use anyhow::{Context as _, Result};
 
-use super::instruction::Instruction;
+use super::{instruction::Instruction, types::Types};
 
 // Commands of the system call (kernel: `enum bpf_cmd`).
 const MAP_CREATE: i32 = 0;
@@ -16,8 +15,11 @@ const MAP_UPDATE_ELEM: i32 = 2;
 const PROG_LOAD: i32 = 5;
 const RAW_TRACEPOINT_OPEN: i32 = 17;
 
-/// `BPF_PROG_TYPE_RAW_TRACEPOINT`: the kernel runs it as it runs our `tp_btf` programs (`__bpf_trace_run`).
-const RAW_TRACEPOINT: u32 = 17;
+/// `BPF_MAP_TYPE_HASH`.
+const HASH: u32 = 1;
+/// `BPF_PROG_TYPE_TRACING` with `BPF_TRACE_RAW_TP`: what libraries call `tp_btf`, as all of ours are.
+const TRACING: u32 = 26;
+const RAW_TP: u32 = 23;
 
 /// How often a program ran, and for how long in all; only while `kernel.bpf_stats_enabled` is 1.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,17 +48,18 @@ pub struct Program {
 
 impl Program {
     /// Loads and attaches a program.
-    pub fn attach(tracepoint: &str, instructions: &[Instruction]) -> Result<Self> {
+    pub fn attach(types: &Types, tracepoint: &str, instructions: &[Instruction]) -> Result<Self> {
         let mut load = Load {
-            kind: RAW_TRACEPOINT,
+            kind: TRACING,
             count: instructions.len().try_into()?,
             instructions: instructions.as_ptr() as u64,
             license: c"Dual MIT/GPL".as_ptr() as u64,
+            attach_type: RAW_TP,
+            attach_to: types.tracepoint(tracepoint)?,
             ..Load::default()
         };
         let program = object(PROG_LOAD, &mut load).context("load a program to compare with")?;
-        let name = CString::new(tracepoint)?;
-        let mut open = Open { name: name.as_ptr() as u64, program: fd(&program), pad: 0 };
+        let mut open = Open { name: 0, program: fd(&program), pad: 0 };
         let link = object(RAW_TRACEPOINT_OPEN, &mut open);
         let link = link.with_context(|| format!("attach a program to {tracepoint}"))?;
         Ok(Self { program, _link: link })
@@ -74,20 +77,15 @@ impl Program {
     }
 }
 
-/// A map whose keys are u32.
+/// A hash map whose keys are u32.
 #[derive(Debug)]
 pub struct Map(OwnedFd);
 
 impl Map {
-    /// `BPF_MAP_TYPE_HASH`.
-    pub const HASH: u32 = 1;
-    /// `BPF_MAP_TYPE_ARRAY`.
-    pub const ARRAY: u32 = 2;
-
     /// Makes one whose values have that many words of 64 bits.
-    pub fn create(kind: u32, words: usize, entries: u32) -> Result<Self> {
+    pub fn create(words: usize, entries: u32) -> Result<Self> {
         let value_size = u32::try_from(8 * words)?;
-        let mut create = Create { kind, key_size: 4, value_size, entries };
+        let mut create = Create { kind: HASH, key_size: 4, value_size, entries };
         object(MAP_CREATE, &mut create).context("make a map to compare with").map(Self)
     }
 
@@ -131,9 +129,12 @@ struct Load {
     count: u32,
     instructions: u64,
     license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
+    /// Logs, flags, a name.
+    not_used: [u32; 11],
+    attach_type: u32,
+    /// Types of its own.
+    not_used_either: [u32; 9],
+    attach_to: u32,
 }
 
 #[repr(C)]

@@ -14,6 +14,7 @@ mod naming;
 mod programs;
 mod scale;
 mod section;
+mod types;
 
 use std::{env, fs, process::ExitCode};
 

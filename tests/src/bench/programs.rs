@@ -11,6 +11,7 @@ use super::{
     kernel::{Cost, Program},
     loads::Load,
     section::{Aim, Section},
+    types::Types,
 };
 use crate::{agent::Agent, cgroup::Cgroup, page::Page, pins::Pins};
 
@@ -45,10 +46,11 @@ struct Subject {
 
 /// Measures all programs and writes them down.
 pub fn measure() -> Result<Section> {
-    let (stats, pins, maps) = (Stats::on()?, Pins::new()?, Maps::create()?);
+    let (stats, pins) = (Stats::on()?, Pins::new()?);
+    let (types, maps) = (Types::read()?, Maps::create()?);
     let agent = Agent::start(&pins, &[])?;
     let mut subjects = HOOKS
-        .map(|(name, tracepoint, load)| Subject::new(name, tracepoint, load, &maps))
+        .map(|(name, tracepoint, load)| Subject::new(name, tracepoint, load, &types, &maps))
         .into_iter()
         .collect::<Result<Vec<_>>>()?;
     let cgroup = Cgroup::create("bench")?;
@@ -85,9 +87,15 @@ fn on_page(page: &Page, program: &str) -> Cost {
 }
 
 impl Subject {
-    fn new(name: &'static str, tracepoint: &'static str, load: Load, maps: &Maps) -> Result<Self> {
-        let empty = Program::attach(tracepoint, &Writer::default().finish())?;
-        let alone = maps.attach(name, tracepoint)?;
+    fn new(
+        name: &'static str,
+        tracepoint: &'static str,
+        load: Load,
+        types: &Types,
+        maps: &Maps,
+    ) -> Result<Self> {
+        let empty = Program::attach(types, tracepoint, &Writer::default().finish())?;
+        let alone = maps.attach(types, name, tracepoint)?;
         let (ours, empties, alones) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { name, tracepoint, load, empty, alone, ours, empties, alones })
     }
@@ -127,7 +135,7 @@ fn written(subjects: &[Subject]) -> Result<Section> {
         "## Kernel programs\n\n\
          ns per event: median and quartiles of {ROUNDS} rounds, with `kernel.bpf_stats_enabled` on. *Net* is without \
          what an empty program on the same tracepoint is booked in the same rounds. *Map operations alone* are \
-         those of our program, in maps of the same kinds, without the tail call and without a look at the task. \
+         those of our program, in maps of the same kinds, without the tail call and without looking for the task's cgroup. \
          Programs that run rarely find cold caches.\n\n\
          | program | tracepoint | ours | empty program | net | map operations alone |\n\
          |---|---|---|---|---|---|\n{rows}"
