@@ -69,6 +69,8 @@ pub fn run(run: &Run) -> Result<()> {
     }
     let logs = Logs::open(&kernel.directory)
         .inspect_err(|error| tracing::warn!("what kernel programs say in words stays unheard: {error}"));
+    // While another root process may still be looked at: a daemon's command line and mount namespace tell its root.
+    let roots = Roots::find(run.config.docker_root.as_deref());
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -78,7 +80,7 @@ pub fn run(run: &Run) -> Result<()> {
         .build()
         .context("start the runtime")?;
     let files = Files { hierarchies, counted };
-    let result = runtime.block_on(live(&run.config, listener, kernel, logs.ok(), files));
+    let result = runtime.block_on(live(&run.config, listener, kernel, logs.ok(), files, roots));
     runtime.shutdown_background();
     if !run.no_pin {
         tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
@@ -154,11 +156,12 @@ async fn live(
     kernel: Kernel,
     logs: Option<Logs>,
     files: Files,
+    roots: Roots,
 ) -> Result<()> {
     let ended = ended()?;
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
-    let namer = Namer::new(Roots::find(config.docker_root.as_deref()), config.labels.clone());
+    let namer = Namer::new(roots, config.labels.clone());
     let settings = Settings { retention: config.retention() };
     let (owner, reader) = Owner::new(kernel, events, files, namer, settings)?;
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };

@@ -78,7 +78,7 @@ fn loops() -> Result<[f64; LOOPS.len()]> {
     for (place, (_, mode, count)) in found.iter_mut().zip(LOOPS) {
         let before = cpu_of_children()?;
         storm(mode, &cgroup, count)?;
-        *place = (cpu_of_children()? - before).as_secs_f64() * 1e6 / f64::from(count);
+        *place = cpu_of_children()?.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(count);
     }
     Ok(found)
 }

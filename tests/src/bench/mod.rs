@@ -67,8 +67,9 @@ fn page(wanted: &[String]) -> Result<String> {
 
 fn aims(sections: &[Section]) -> String {
     let aims = sections.iter().flat_map(|section| &section.aims);
-    let rows = aims.map(|aim| format!("\n{aim}")).collect::<String>();
-    format!("## Aims\n\n| figure | measured | aim | |\n|---|---|---|---|{rows}")
+    let rows = aims.map(ToString::to_string);
+    let heading = ["## Aims\n", "| figure | measured | aim | |", "|---|---|---|---|"].map(str::to_owned);
+    heading.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 fn load_average() -> Result<String> {
