@@ -2,9 +2,15 @@
 
 use std::{
     fs,
+    ops::Deref,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -153,6 +159,61 @@ impl Docker {
         cgroup::everywhere(&self.parent)?.iter().try_for_each(|path: &PathBuf| cgroup::remove(path))?;
         host::unmount_below(self.folder.path())
     }
+}
+
+/// The daemon that all tests of one file use in turns: starting one takes seconds.
+static SHARED: Mutex<Option<Docker>> = Mutex::new(None);
+
+/// One test's turn with the shared daemon. Its end removes the test's containers; the end of the test's process, good
+/// or bad, removes the daemon.
+#[derive(Debug)]
+pub struct Shared(MutexGuard<'static, Option<Docker>>);
+
+impl Shared {
+    /// Waits for its turn.
+    pub fn take() -> Result<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.is_none() {
+            *shared = Some(start_in_a_thread_that_stays()?);
+            // SAFETY: the function is there as long as the process; it only drops what nobody uses any more.
+            unsafe { libc::atexit(end_shared) };
+        }
+        Ok(Self(shared))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Docker;
+
+    fn deref(&self) -> &Docker {
+        // A turn is only given with a daemon.
+        self.0.as_ref().unwrap_or_else(|| unreachable!("no daemon is shared"))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove_containers() {
+            eprintln!("left behind: {error:#}");
+        }
+    }
+}
+
+/// A daemon dies with the thread that started it, and each test has a thread of its own.
+fn start_in_a_thread_that_stays() -> Result<Docker> {
+    let (give, take) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody waits for it any more: the process is about to end.
+        let _gone = give.send(Docker::start());
+        loop {
+            thread::park();
+        }
+    });
+    take.recv().context("start dockerd")?
+}
+
+extern "C" fn end_shared() {
+    drop(SHARED.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
 impl Drop for Docker {

@@ -106,6 +106,12 @@ impl Prometheus {
     }
 }
 
+/// Whether a Prometheus takes the page of this target; its own reason, if it does not.
+pub fn takes(target: SocketAddr) -> Result<bool> {
+    Prometheus::start(&[("target", target)], Duration::from_secs(2))?.wait_until_up("target")?;
+    Ok(true)
+}
+
 fn configuration(targets: &[(&str, SocketAddr)], interval: Duration) -> Result<String> {
     let ms = interval.as_millis();
     let mut text = format!("global: {{scrape_interval: {ms}ms, scrape_timeout: {ms}ms}}\nscrape_configs:\n");

@@ -39,8 +39,8 @@ fn prove(case: &mut Case, turns: &[&[&str]]) -> Result<()> {
     case.prove("something is pinned", !pinned.is_empty());
     let mut storm = Storm::start(&cgroup, &Plan::endless("fork"))?;
     let mut last = Counts::default();
-    // Few on an emulated machine, but every turn twice at least.
-    let kills = scaled(20).max(2 * turns.len() as u64);
+    // Few on an emulated machine, but every turn at least once.
+    let kills = scaled(20).max(turns.len() as u64);
     for args in turns.iter().cycle().take(usize::try_from(kills)?) {
         storm.wait_for_events(scaled(2_000));
         agent.kill()?;

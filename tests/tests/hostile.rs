@@ -1,17 +1,15 @@
 //! Names from outside cannot break the page, however they look and however many there are.
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, process::Command, time::Duration};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, process::Command};
 
 use anyhow::Result;
 use plimsoll_tests::{
     accounts::{compare_gauges, totals},
     agent::Agent,
     cgroup::Cgroup,
-    docker::Docker,
     load::Counts,
-    page::Page,
     pins::Pins,
-    prometheus::Prometheus,
+    prometheus,
     report::Case,
     settings::scaled,
     storm::{Plan, Storm},
@@ -19,11 +17,6 @@ use plimsoll_tests::{
 
 /// More than 10,000 containers of 40 series need; a page beyond it is not bounded.
 const LARGEST_PAGE: usize = 4 << 20;
-
-fn is_up(agent: &Agent) -> Result<bool> {
-    let prometheus = Prometheus::start(&[("agent", agent.address())], Duration::from_secs(2))?;
-    prometheus.wait_until_up("agent").map(|()| true)
-}
 
 /// A load of one fork by one worker.
 fn one_fork(cgroup: &Cgroup) -> Result<Counts> {
@@ -42,44 +35,9 @@ fn a_cgroup_whose_name_is_no_text_is_shown_escaped() -> Result<()> {
         let counted = one_fork(&cgroup)?;
         let id = "/plimsoll-test-\\xFF\"quoted\"\\xC3(";
         case.compare("what it did", totals(&agent.scrape()?, id)?, counted);
-        case.prove("Prometheus takes the page", is_up(&agent)?);
+        case.prove("Prometheus takes the page", prometheus::takes(agent.address())?);
         Ok(())
     })
-}
-
-#[test]
-fn labels_with_quotes_newlines_and_10_kb_keep_the_page_whole() -> Result<()> {
-    Case::run("labels_with_quotes_newlines_and_10_kb_keep_the_page_whole", |case| {
-        let (docker, pins) = (Docker::start()?, Pins::new()?);
-        let agent = Agent::start(&pins, &["--docker-root", &docker.root().display().to_string()])?;
-        let long = "x".repeat(10 << 10);
-        for (name, value) in [("quotes", "a\"b\\c"), ("newlines", "a\nb\n\n"), ("long", &*long)] {
-            let project = format!("com.docker.compose.project={value}");
-            let service = format!("com.docker.compose.service={value}");
-            let options =
-                ["--name", name, "--label", &project, "--label", &service, "--label", &format!("{value}=1")];
-            docker.start_container(&options, "exec sleep 1000")?;
-        }
-        let page = agent.scrape()?;
-        for name in ["quotes", "newlines", "long"] {
-            case.compare(
-                format_args!("processes of {name}"),
-                page.count("container_processes", &[("name", name)])?,
-                1,
-            );
-        }
-        let project = [("project", "a\"b\\c")];
-        case.compare("projects with quotes", page.all("plimsoll_container_info", &project).count(), 1);
-        let project = [("project", "a\nb\n\n")];
-        case.compare("projects with newlines", page.all("plimsoll_container_info", &project).count(), 1);
-        case.prove("long labels are cut", longest_label(&page) <= 256);
-        case.prove("Prometheus takes the page", is_up(&agent)?);
-        Ok(())
-    })
-}
-
-fn longest_label(page: &Page) -> usize {
-    page.samples.iter().flat_map(|sample| sample.labels.values()).map(String::len).max().unwrap_or_default()
 }
 
 #[test]
@@ -98,7 +56,7 @@ fn twenty_thousand_cgroups_keep_the_page_bounded() -> Result<()> {
         case.prove(format_args!("a page of {} bytes is bounded", page.size), page.size < LARGEST_PAGE);
         let shown = page.all("container_processes", &[("name", "")]).count();
         case.prove(format_args!("{shown} cgroups are bounded"), shown <= 1_001);
-        case.prove("Prometheus takes the page", is_up(&agent)?);
+        case.prove("Prometheus takes the page", prometheus::takes(agent.address())?);
         let beside = Cgroup::create("beside")?;
         let counted = one_fork(&beside)?;
         let node = agent.scrape()?.count("plimsoll_node_forks_total", &[])?;

@@ -11,10 +11,10 @@ use nix::sys::{
 use super::{figures::Figures, loads::storm, section::Section};
 use crate::{agent::Agent, cgroup::Cgroup, pins::Pins};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 11;
 /// Name in the table, mode of the load program, births in a loop.
 const LOOPS: [(&str, &str, u32); 2] =
-    [("fork, exit, wait", "fork", 20_000), ("vfork, exec, exit, wait", "vforkexec", 5_000)];
+    [("fork, exit, wait", "fork", 10_000), ("vfork, exec, exit, wait", "vforkexec", 2_500)];
 
 /// CPU time of one round in µs an event: without the agent, with it, without it again.
 struct Round([f64; 3]);
