@@ -11,6 +11,12 @@ pub fn scaled(full: u64) -> u64 {
     (full / scale).max(1)
 }
 
+/// When this run began, in seconds since 1970 (`PLIMSOLL_SINCE`); 0 where nobody says.
+pub fn since() -> Result<u64> {
+    let text = env::var("PLIMSOLL_SINCE").unwrap_or_else(|_| "0".into());
+    text.parse().with_context(|| format!("PLIMSOLL_SINCE is {text:?}, not a number of seconds"))
+}
+
 /// The agent under test.
 pub fn agent() -> Result<PathBuf> {
     program("PLIMSOLL_BIN", "plimsoll")

@@ -13,6 +13,8 @@ use plimsoll_tests::{
     storm::{Plan, Storm},
 };
 
+const CORRECTIONS: &str = "plimsoll_audit_corrections_total";
+
 #[test]
 fn exactness_in_a_fork_storm() -> Result<()> {
     Case::run("exactness_in_a_fork_storm", |case| prove(case, "fork", 100_000))
@@ -83,6 +85,8 @@ fn prove(case: &mut Case, mode: &str, count: u64) -> Result<()> {
     if let Some(target) = end.target {
         compare_totals(case, "in the target", totals(&page, &other.id())?, target);
     }
+    // Exact by counting, not by repair.
+    case.compare("corrections by the audit", page.count(CORRECTIONS, &[])?, 0);
     Ok(())
 }
 
@@ -104,7 +108,7 @@ fn exactness_comes_back_after_a_wrong_entry() -> Result<()> {
         let mut storm = Storm::start(&cgroup, &plan)?;
         storm.done()?;
         compare_gauges(case, "before", &agent.scrape()?, &cgroup)?;
-        let corrections = |page: &Page| page.count("plimsoll_audit_corrections_total", &[]);
+        let corrections = |page: &Page| page.count(CORRECTIONS, &[]);
         let before = corrections(&agent.scrape()?)?;
         plant(&pins, &cgroup)?;
         let wrong = agent.scrape()?.count("container_threads", &[("id", &cgroup.id())])?;

@@ -6,6 +6,9 @@ use anyhow::Result;
 use plimsoll_tests::{agent::Agent, pins::Pins, report::Case};
 
 const REFERENCE: &str = include_str!("../../docs/metrics.md");
+/// Where the exporter names its families.
+const TABLES: [&str; 2] =
+    [include_str!("../../agent/src/exporter/families.rs"), include_str!("../../agent/src/exporter/own.rs")];
 
 #[test]
 fn every_family_of_the_page_is_documented() -> Result<()> {
@@ -21,6 +24,26 @@ fn every_family_of_the_page_is_documented() -> Result<()> {
         case.prove("the reference is read", documented.len() >= page.families.len());
         Ok(())
     })
+}
+
+#[test]
+fn the_reference_names_what_the_exporter_has_and_nothing_else() -> Result<()> {
+    Case::run("the_reference_names_what_the_exporter_has_and_nothing_else", |case| {
+        let documented: BTreeSet<&str> = REFERENCE.lines().filter_map(documented).collect();
+        let tables = TABLES.iter().filter_map(|text| text.split("#[cfg(test)]").next());
+        let exported: BTreeSet<&str> = tables.flat_map(|text| text.split('"')).filter(is_family).collect();
+        let missing: Vec<_> = exported.difference(&documented).collect();
+        let invented: Vec<_> = documented.difference(&exported).collect();
+        case.prove(format_args!("documented: {missing:?}"), missing.is_empty());
+        case.prove(format_args!("exported: {invented:?}"), invented.is_empty());
+        Ok(())
+    })
+}
+
+fn is_family(text: &&str) -> bool {
+    let prefixes = ["container_", "plimsoll_", "process_"];
+    prefixes.iter().any(|prefix| text.starts_with(prefix))
+        && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
 }
 
 fn documented(line: &str) -> Option<&str> {

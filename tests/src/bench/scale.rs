@@ -58,6 +58,8 @@ fn at(containers: u32) -> Result<Found> {
         let named = page.all("plimsoll_container_info", &[("runtime", "docker")]).count();
         Ok((named == usize::try_from(containers)?).then_some(()))
     })?;
+    // A start works more than what comes after it.
+    thread::sleep(INTERVAL);
     let before = cpu(&agent.scrape()?)?;
     let mut page = Page::default();
     for _ in 0..INTERVALS {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 
@@ -21,6 +22,8 @@ pub fn run(tree: &Tree, binaries: &Binaries, filter: &[String]) -> Result<Run> {
     // Made here, so that a report written by root can be replaced by the user.
     fs::write(&report, "").with_context(|| format!("empty {}", report.display()))?;
     mount_bpffs()?;
+    // What a killed run left behind is not this one's.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
     let (mut listed, mut broken) = (Vec::new(), None);
     for binary in &binaries.tests {
         let names = list(binary, filter)?;
@@ -32,6 +35,7 @@ pub fn run(tree: &Tree, binaries: &Binaries, filter: &[String]) -> Result<Run> {
         shell::forget_outer_cargo(&mut test);
         test.arg("--test-threads=1").args(filter).current_dir(tree.root().join("tests"));
         test.envs(binaries.environment(None)).env("PLIMSOLL_SCALE", "1").env("PLIMSOLL_REPORT", &report);
+        test.env("PLIMSOLL_SINCE", &since);
         let mut test = as_root(test, "testing on the real kernel")?;
         if let Err(error) = shell::run(&mut test) {
             broken = Some(format!("{error:#}"));
