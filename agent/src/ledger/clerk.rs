@@ -161,6 +161,10 @@ impl Clerk {
 
     fn correct(&mut self, correction: Correction) -> Result<(), Error> {
         let Correction { tgid, from, to } = correction;
+        // Its id may be a new process's by now, with the same word.
+        if to == 0 && std::path::Path::new(&format!("/proc/{tgid}")).exists() {
+            return Ok(());
+        }
         match (self.kernel.commands.repair(tgid, from, to)?, from) {
             (Answer::Done, 0) => {
                 tracing::info!("process {tgid}, which the task iterator leaves out, entered from /proc");
