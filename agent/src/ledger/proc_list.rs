@@ -16,19 +16,22 @@ pub fn unknown(known: impl Fn(u32) -> bool, hierarchy: &Hierarchy) -> HashMap<u3
 
 /// A process that ends meanwhile has none.
 fn word(tgid: u32, hierarchy: &Hierarchy) -> Option<u64> {
-    let threads = live_threads(&fs::read_to_string(format!("/proc/{tgid}/status")).ok()?)?;
+    let threads = live_threads(&fs::read_to_string(format!("/proc/{tgid}/stat")).ok()?)?;
     let path = path_of_pid(tgid, hierarchy).ok()??;
     let id = id_of(&directory(&hierarchy.mount, &path)).ok()?;
     Some(Word::new(cgroup_key(id), threads).0)
 }
 
-/// Threads of a process that is neither zombie nor dead.
-fn live_threads(status: &str) -> Option<u32> {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    if field("State:")?.starts_with(['Z', 'X']) {
-        return None;
-    }
-    field("Threads:")?.parse().ok()
+/// `PF_EXITING`, include/linux/sched.h: past `sched_process_exit`, though not yet a zombie.
+const EXITING: u64 = 0x4;
+
+/// Threads of a process that is neither zombie nor dead, nor about to be: fields 3, 9 and 20 of `/proc/<pid>/stat`.
+fn live_threads(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?; // the name before may hold anything
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let flags: u64 = fields.get(6)?.parse().ok()?;
+    let over = fields.first()?.starts_with(['Z', 'X']) || flags & EXITING != 0;
+    if over { None } else { fields.get(17)?.parse().ok() }
 }
 
 #[cfg(test)]
@@ -36,9 +39,11 @@ mod tests {
     use super::live_threads;
 
     #[test]
-    fn zombies_are_no_processes() {
-        assert_eq!(live_threads("Name:\tx\nState:\tS (sleeping)\nThreads:\t13\n"), Some(13));
-        assert_eq!(live_threads("State:\tZ (zombie)\nThreads:\t1\n"), None);
+    fn what_is_over_is_no_process() {
+        let stat = |state, flags| format!("1 (a) b) {state} 0 1 1 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 13 0 5");
+        assert_eq!(live_threads(&stat('S', 4_194_560)), Some(13));
+        assert_eq!(live_threads(&stat('Z', 4_194_560)), None);
+        assert_eq!(live_threads(&stat('R', 4_194_564)), None);
         assert_eq!(live_threads(""), None);
     }
 }
