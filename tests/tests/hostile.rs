@@ -8,6 +8,7 @@ use plimsoll_tests::{
     agent::Agent,
     cgroup::Cgroup,
     load::Counts,
+    page::Sample,
     pins::Pins,
     prometheus,
     report::Case,
@@ -54,8 +55,13 @@ fn twenty_thousand_cgroups_keep_the_page_bounded() -> Result<()> {
         }
         let page = agent.scrape()?;
         case.prove(format_args!("a page of {} bytes is bounded", page.size), page.size < LARGEST_PAGE);
-        let shown = page.all("container_processes", &[("name", "")]).count();
-        case.prove(format_args!("{shown} cgroups are bounded"), shown <= 1_001);
+        let id = user.id();
+        let of_user = |sample: &&Sample| sample.labels.get("id").is_some_and(|other| other.starts_with(&id));
+        let shown = page.all("container_processes", &[]).filter(of_user).count();
+        case.prove(format_args!("{shown} cgroups of one user are bounded"), shown <= 1_000);
+        case.prove("none of them is missing", shown as u64 >= scaled(20_000).min(900));
+        let others = page.all("container_processes", &[("id", "/other")]).count();
+        case.compare("others, as one", others, usize::from(scaled(20_000) > 1_000));
         case.prove("Prometheus takes the page", prometheus::takes(agent.address())?);
         let beside = Cgroup::create("beside")?;
         let counted = one_fork(&beside)?;
