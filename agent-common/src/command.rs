@@ -1,6 +1,8 @@
 //! Orders to the programs that the agent runs itself (`BPF_PROG_TEST_RUN`). Such a run is atomic against SIGKILL:
 //! it happens whole or not at all.
 
+use crate::row::Row;
+
 /// Bytes that the kernel wants before the order: an empty Ethernet header.
 pub const HEADER: usize = 14;
 
@@ -8,12 +10,47 @@ pub const HEADER: usize = 14;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
-    /// Fold: the cgroup's key. Retire: the account. Repair: the process.
+    /// Fold, import: the cgroup's key. Retire, import: the account. Repair: the process.
     pub key: u64,
-    /// Fold: the account. Retire: the workload. Repair: the word as it must be now, 0 for none.
+    /// Fold: the account. Retire: the workload. Repair: the word as it must be now, 0 for none. Import: the layout.
     pub from: u64,
-    /// Repair: the word as it shall be, 0 for none.
+    /// Repair: the word as it shall be, 0 for none. Import: a [`Target`].
     pub to: u64,
+}
+
+/// Where an imported row belongs.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To a cgroup.
+    Rows = 0,
+    /// To the sums of the dead.
+    Folded = 1,
+}
+
+/// The order to import a row of an older layout, once: what was done is noted in the same run.
+#[derive(Clone, Copy, Debug)]
+pub struct Import {
+    /// Key, layout, target.
+    pub command: Command,
+    /// The row; words that the older layout lacks are 0.
+    pub row: [u64; Row::WORDS],
+}
+
+/// Bytes of an import with its header.
+pub const IMPORT_SIZE: usize = SIZE + 8 * Row::WORDS;
+
+impl Import {
+    /// The order as the kernel takes it.
+    #[must_use]
+    pub fn packet(&self) -> [u8; IMPORT_SIZE] {
+        let mut packet = [0; IMPORT_SIZE];
+        packet[..SIZE].copy_from_slice(&self.command.packet());
+        for (place, word) in packet[SIZE..].as_chunks_mut::<8>().0.iter_mut().zip(self.row) {
+            *place = word.to_ne_bytes();
+        }
+        packet
+    }
 }
 
 /// Bytes of an order with its header.
@@ -65,7 +102,8 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, HEADER, SIZE};
+    use super::{Command, HEADER, IMPORT_SIZE, Import, SIZE};
+    use crate::row::Row;
 
     #[test]
     fn an_order_keeps_its_fields() {
@@ -73,5 +111,16 @@ mod tests {
         assert_eq!((packet.len(), packet[..HEADER].iter().sum::<u8>()), (SIZE, 0));
         assert_eq!(packet[HEADER + 8..HEADER + 16], 2_u64.to_ne_bytes());
         assert_eq!(packet[HEADER + 16..], u64::MAX.to_ne_bytes());
+    }
+
+    #[test]
+    fn an_import_carries_the_whole_row() {
+        let command = Command { key: 1, from: 2, to: 3 };
+        let packet = Import { command, row: [7; Row::WORDS] }.packet();
+        assert_eq!(packet[..SIZE], command.packet());
+        assert_eq!(
+            (packet[SIZE..].len(), packet[IMPORT_SIZE - 8..].to_vec()),
+            (8 * Row::WORDS, 7_u64.to_ne_bytes().to_vec())
+        );
     }
 }

@@ -13,7 +13,8 @@ pub mod seen;
 pub mod tally;
 pub mod word;
 
-/// Version of everything that pinned maps hold: the layout of [`row::Row`], of the names and the commands.
+/// Version of what pinned maps hold. One that appends words to [`row::Row`] or fields to the names is another; a set of
+/// pins with an older one is imported.
 ///
-/// `PROC` never changes its layout: its words are shared by all versions.
-pub const LAYOUT: u32 = 1;
+/// `PROC`, `TALLIES` and `EVENTS` are shared by all versions: the first never changes, the others only get new kinds.
+pub const LAYOUT: u32 = 1 + cfg!(feature = "next-layout") as u32;

@@ -10,6 +10,8 @@ pub const FOLDED: &str = "FOLDED";
 pub const NAMES: &str = "NAMES";
 /// `HASH<u32 cgroup, u64 account>`. The agent alone reads and writes it.
 pub const OWNERS: &str = "OWNERS";
+/// `HASH<[u64; 2], u32>`: rows of older layouts that were imported, see [`crate::command::Import`].
+pub const IMPORTED: &str = "IMPORTED";
 /// `ARRAY<u64>`, see [`crate::tally::Tally`].
 pub const TALLIES: &str = "TALLIES";
 /// `RINGBUF`, see [`crate::event::Event`].
@@ -31,10 +33,14 @@ pub const ROWS_MAX: u32 = 32_768;
 pub const PROC_MAX: u32 = 131_072;
 /// Room in `FOLDED`, `NAMES`: 5,000 dead accounts, as many live ones as rows, 2,000 workloads.
 pub const FOLDED_MAX: u32 = 8_192;
-/// Room in `NAMES` and `OWNERS`: one per row and one per folded sum.
-pub const NAMES_MAX: u32 = ROWS_MAX + FOLDED_MAX;
-/// Bytes of a value in `NAMES`.
-pub const NAME_LEN: usize = 2_048;
+/// Room in `NAMES`: one per folded sum, and over 12,000 live accounts.
+pub const NAMES_MAX: u32 = 20_480;
+/// Bytes of a value in `NAMES`: an entry with all that the kernel adds fits 2 KiB, and would take 4 if it did not.
+pub const NAME_LEN: usize = 1_984;
+/// Room in `OWNERS` and `IMPORTED`: one per row and one per folded sum.
+pub const OWNERS_MAX: u32 = ROWS_MAX + FOLDED_MAX;
+/// Bytes of aya-log's ring buffer, as that crate has it.
+pub const LOGS_BYTES: u32 = 1 << 17;
 /// Bytes of the ring buffer unless the agent sets them.
 pub const EVENTS_BYTES: u32 = 4 << 20;
 

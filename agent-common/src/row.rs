@@ -30,6 +30,9 @@ pub struct Row {
     pub moved_out: u64,
     /// Processes born here that `PROC` had no room for.
     pub untracked: u64,
+    /// Counts nothing: what a layout to come appends.
+    #[cfg(feature = "next-layout")]
+    pub appended: u64,
 }
 
 const _: () = assert!(size_of::<Row>() == 8 * Row::WORDS);
@@ -39,8 +42,8 @@ const _: () = assert!(size_of::<Row>() == 8 * Row::WORDS);
 unsafe impl aya::Pod for Row {}
 
 impl Row {
-    /// 64-bit words in a row.
-    pub const WORDS: usize = 13;
+    /// 64-bit words in a row. A new layout appends words and never moves one: rows of older layouts are read as they are.
+    pub const WORDS: usize = 13 + cfg!(feature = "next-layout") as usize;
     /// The first word that is a counter and goes into a fold; those before are gauges.
     pub const FIRST_COUNTER: usize = 2;
     /// A cgroup in which nothing has happened.
@@ -58,6 +61,8 @@ impl Row {
         moved_in: 0,
         moved_out: 0,
         untracked: 0,
+        #[cfg(feature = "next-layout")]
+        appended: 0,
     };
 
     /// The sum of two rows, field by field.
@@ -77,6 +82,8 @@ impl Row {
             moved_in: self.moved_in + other.moved_in,
             moved_out: self.moved_out + other.moved_out,
             untracked: self.untracked + other.untracked,
+            #[cfg(feature = "next-layout")]
+            appended: self.appended + other.appended,
         }
     }
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::classifier, maps::HashMap, programs::TcContext};
 use aya_log_ebpf::warn;
 use plimsoll_common::{
-    command::{Answer, Command, HEADER},
+    command::{Answer, Command, HEADER, SIZE, Target},
     row::Row,
     tally::Tally,
     word::{Word, cgroup_key},
@@ -11,8 +11,8 @@ use plimsoll_common::{
 
 use crate::{
     atomic,
-    count::{gauge, tally},
-    maps::{FOLDED, PROC, ROWS},
+    count::{gauge, row, tally},
+    maps::{FOLDED, IMPORTED, PROC, ROWS},
 };
 
 #[inline(always)]
@@ -60,12 +60,37 @@ fn retire(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn merge(row: *mut Row, into: u64, delete: impl FnOnce() -> bool) -> Answer {
     let Some(sum) = sum_of(&FOLDED, into) else { return Answer::Full };
-    let (row, sum): (*mut u64, *mut u64) = (row.cast(), sum.cast());
-    for word in Row::FIRST_COUNTER..Row::WORDS {
+    add_words(sum, row, Row::FIRST_COUNTER);
+    if delete() { Answer::Done } else { Answer::Absent }
+}
+
+/// Adds the words of `row` to those of `sum`, from `first` on.
+#[inline(always)]
+fn add_words(sum: *mut Row, row: *const Row, first: usize) {
+    let (row, sum): (*const u64, *mut u64) = (row.cast(), sum.cast());
+    for word in first..Row::WORDS {
         // SAFETY: both are live rows of `WORDS` words.
         unsafe { atomic::add(sum.add(word), atomic::load(row.add(word))) };
     }
-    if delete() { Answer::Done } else { Answer::Absent }
+}
+
+/// Adds a row of an older layout, gauges too, and notes that it was done: a second order does nothing.
+#[classifier]
+fn import(ctx: TcContext) -> i32 {
+    answer(&ctx, |Command { key, from: layout, to: target }| {
+        let token = [layout << 32 | target, key];
+        if IMPORTED.get_ptr(token).is_some() {
+            return Answer::Done;
+        }
+        let Ok(old) = ctx.load::<Row>(SIZE) else { return Answer::Malformed };
+        let into = if target == Target::Rows as u64 { row(cgroup_key(key)) } else { sum_of(&FOLDED, key) };
+        let Some(into) = into else { return Answer::Full };
+        if IMPORTED.insert(token, 1, BPF_NOEXIST.into()).is_err() {
+            return Answer::Full;
+        }
+        add_words(into, &raw const old, 0);
+        Answer::Done
+    })
 }
 
 #[inline(always)]

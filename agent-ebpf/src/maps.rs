@@ -8,7 +8,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, RingBuf},
 };
 use plimsoll_common::{
-    names::{EVENTS_BYTES, FOLDED_MAX, META_WORDS, NAME_LEN, NAMES_MAX, PROC_MAX, ROWS_MAX},
+    names::{EVENTS_BYTES, FOLDED_MAX, META_WORDS, NAME_LEN, NAMES_MAX, OWNERS_MAX, PROC_MAX, ROWS_MAX},
     row::Row,
     tally::PLACES,
 };
@@ -33,7 +33,12 @@ pub static NAMES: HashMap<u64, [u8; NAME_LEN]> = HashMap::with_max_entries(NAMES
 
 /// Cgroup to its account. The agent writes and reads.
 #[map]
-pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(NAMES_MAX, BPF_F_NO_PREALLOC);
+pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(OWNERS_MAX, BPF_F_NO_PREALLOC);
+
+/// Layout, target and key of rows that were imported from older layouts. `import` writes, the agent copies it to a newer
+/// layout. Full: `import` answers so, and the older set stays.
+#[map]
+pub static IMPORTED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(OWNERS_MAX, BPF_F_NO_PREALLOC);
 
 /// See `Tally`. All programs write, the agent reads.
 #[map]

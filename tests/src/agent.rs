@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     net::SocketAddr,
+    path::Path,
     process::{Command, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -35,6 +36,11 @@ impl Agent {
 
     /// Starts `plimsoll run` and waits for nothing.
     pub fn spawn(pins: &Pins, args: &[&str]) -> Result<Self> {
+        Self::spawn_program(&settings::agent()?, pins, args)
+    }
+
+    /// Starts `run` of another agent and waits for nothing.
+    pub fn spawn_program(program: &Path, pins: &Pins, args: &[&str]) -> Result<Self> {
         let address = http::free_port()?;
         let mut all: Vec<OsString> = args.iter().map(OsString::from).collect();
         all.extend(["--listen".into(), address.to_string().into()]);
@@ -42,13 +48,17 @@ impl Agent {
         if let Hierarchy::Pids(_) = Hierarchy::find()? {
             all.extend(["--hierarchy", "pids"].map(OsString::from));
         }
-        Self::spawn_exactly(&all, address)
+        Self::spawn_as(program, &all, address)
     }
 
     /// Starts `plimsoll run` with exactly these arguments, which make it listen on `address`.
     pub fn spawn_exactly(args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
+        Self::spawn_as(&settings::agent()?, args, address)
+    }
+
+    fn spawn_as(program: &Path, args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
         let folder = TempDir::with_prefix("plimsoll-test-agent").context("make a folder")?;
-        let mut command = Command::new(settings::agent()?);
+        let mut command = Command::new(program);
         let daemon = Daemon::start(command.arg("run").args(args), folder.path().join("agent.log"))?;
         Ok(Self { daemon, address, _folder: folder })
     }

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::CString,
-    io,
+    fs, io,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -73,6 +73,14 @@ impl PinnedMap {
         let fd = bpf(OBJ_GET, &mut attributes).with_context(|| format!("open pin {}", path.display()))?;
         // SAFETY: the kernel just gave us this descriptor.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Bytes that the kernel takes for it, as it tells itself (`memlock` of its fdinfo).
+    pub fn memory(&self) -> Result<u64> {
+        let info =
+            fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd())).context("read fdinfo")?;
+        let bytes = info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok());
+        bytes.with_context(|| format!("no memlock in {info}"))
     }
 
     /// The value of a key, as 64-bit words: `N` must be what the map has.

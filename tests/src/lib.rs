@@ -2,7 +2,8 @@
 //!
 //! Tests are black boxes: they run the built agent, read its page over HTTP, and compare that with the kernel's files.
 //! They run as root, one at a time. Environment: `PLIMSOLL_BIN` (the agent), `PLIMSOLL_LOAD` (the load program),
-//! `PLIMSOLL_OTHER_OBJECT` (kernel programs of another build), `PLIMSOLL_SCALE` (divides every size),
+//! `PLIMSOLL_OTHER_OBJECT` (kernel programs of another build), `PLIMSOLL_NEXT_BIN` (an agent of the layout after this
+//! one), `PLIMSOLL_SCALE` (divides every size),
 //! `PLIMSOLL_REPORT` (gets a JSON line per case), `PLIMSOLL_HIERARCHY` (`pids`: use cgroup v1 where v2 exists too).
 #![expect(
     clippy::missing_errors_doc,

@@ -22,6 +22,13 @@ pub fn agent() -> Result<PathBuf> {
     program("PLIMSOLL_BIN", "plimsoll")
 }
 
+/// An agent with the layout after this one.
+pub fn next_agent() -> Result<PathBuf> {
+    env::var_os("PLIMSOLL_NEXT_BIN")
+        .map(PathBuf::from)
+        .context("PLIMSOLL_NEXT_BIN names no agent of the next layout")
+}
+
 /// The load program.
 pub fn load() -> Result<PathBuf> {
     program("PLIMSOLL_LOAD", "plimsoll-load")

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use plimsoll_tests::{
     accounts::{gauges, totals},
     agent::Agent,
+    bpf::PinnedMap,
     cgroup::Cgroup,
     host,
     pins::Pins,
@@ -44,19 +45,39 @@ fn ps_tells_what_the_page_tells() -> Result<()> {
     })
 }
 
+/// The lines of `plimsoll check`.
+fn check(pins: &Pins) -> Result<Vec<Value>> {
+    let bpffs = pins.path().display().to_string();
+    Ok(serde_json::from_str(&plimsoll(&["check", "--json", "--bpffs", &bpffs])?)?)
+}
+
+#[test]
+fn the_kernels_memory_of_maps_is_within_what_check_tells() -> Result<()> {
+    Case::run("the_kernels_memory_of_maps_is_within_what_check_tells", |case| {
+        let pins = Pins::new()?;
+        let _agent = Agent::start(&pins, &[])?;
+        let line = check(&pins)?.into_iter().find(|line| line["feature"] == "memory of maps");
+        let line = line.context("no memory of maps")?;
+        let megabytes =
+            line["reason"].as_str().and_then(|reason| reason.split(' ').nth(2)?.parse::<u64>().ok());
+        let most = megabytes.with_context(|| format!("no number in {line}"))? << 20;
+        let mut kernels = 0;
+        for pin in pins.list()?.iter().filter(|pin| pin.iter().any(|part| part == "maps")) {
+            kernels += PinnedMap::open(&pins.path().join(pin))?.memory()?;
+        }
+        // Most of it is taken at once; names and owners as they come.
+        case.compare_within("bytes of all maps", kernels, 12 << 20, most);
+        Ok(())
+    })
+}
+
 #[test]
 fn check_finds_everything_here() -> Result<()> {
     Case::run("check_finds_everything_here", |case| {
         let pins = Pins::new()?;
-        let lines: Value = serde_json::from_str(&plimsoll(&[
-            "check",
-            "--json",
-            "--bpffs",
-            &pins.path().display().to_string(),
-        ])?)?;
-        let lines = lines.as_array().context("not a list")?;
+        let lines = check(&pins)?;
         case.prove("features are listed", lines.len() > 5);
-        for line in lines {
+        for line in &lines {
             case.prove(format_args!("{line} is there"), line["state"] != "missing");
             case.prove(format_args!("{line} has a reason"), line["state"] == "ok" || line["reason"] != "");
         }

@@ -1,5 +1,6 @@
 //! Builds the agent and runs it in the foreground.
 
+use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +21,20 @@ pub fn build(tree: &Tree, install: Install) -> Result<PathBuf> {
     Builder::ready(tree, install)?.object(Build::Product)?;
     release(tree, "build the agent", "plimsoll", &["plimsoll"])?;
     Ok(tree.release("plimsoll"))
+}
+
+/// Builds the agent with the layout after this one; only tests run it, so it is built as they are.
+pub fn build_next(tree: &Tree, install: Install) -> Result<PathBuf> {
+    let object = Builder::ready(tree, install)?.object(Build::Next)?;
+    shell::step("build the agent, next layout", || {
+        let mut cargo = shell::cargo();
+        cargo.current_dir(tree.root()).env("PLIMSOLL_EBPF_OBJECT", &object);
+        cargo.args(["build", "--package", "plimsoll", "--bin", "plimsoll", "--features", "next-layout"]);
+        shell::run(&mut cargo)
+    })?;
+    let (built, place) = (tree.debug("plimsoll"), tree.next_agent());
+    fs::copy(&built, &place).with_context(|| format!("copy {} to {}", built.display(), place.display()))?;
+    Ok(place)
 }
 
 /// Builds binaries of one package as they are to be used.

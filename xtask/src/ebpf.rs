@@ -27,6 +27,8 @@ pub enum Build {
     Product,
     /// The same programs as an upgrade sees them.
     Other,
+    /// The same programs with the layout after this one.
+    Next,
 }
 
 /// Everything that building the kernel programs takes.
@@ -49,11 +51,14 @@ impl<'tree> Builder<'tree> {
         let (name, place) = match build {
             Build::Product => ("build the kernel programs", self.tree.object()),
             Build::Other => ("build the kernel programs, other build", self.tree.other_object()),
+            Build::Next => ("build the kernel programs, next layout", self.tree.next_object()),
         };
         shell::step(name, || {
             let mut cargo = self.with_settings(self.toolchain.cargo(), "build");
-            if build == Build::Other {
-                cargo.args(["--features", "other-build"]);
+            match build {
+                Build::Product => {}
+                Build::Other => _ = cargo.args(["--features", "other-build"]),
+                Build::Next => _ = cargo.args(["--features", "next-layout"]),
             }
             shell::run(&mut cargo)?;
             self.put(&self.folder().join(TARGET).join("release/plimsoll-ebpf"), &place)

@@ -65,9 +65,9 @@ enum Task {
     Ebpf {
         #[command(flatten)]
         setup: Setup,
-        /// Build them also as another build, into target/ebpf/plimsoll-other.o (tests of upgrades use it).
+        /// Build also what tests of upgrades use: another build, and the layout after this one.
         #[arg(long)]
-        other_build: bool,
+        upgrades: bool,
     },
     /// Run the integration tests on other kernels, in virtual machines.
     Vm {
@@ -121,7 +121,7 @@ fn perform(task: Task) -> Result<bool> {
             test::run(&tree, setup.install(), &Selection { filter, guests: !no_vm })
         }
         Task::Check { setup } => check::run(&tree, setup.install()),
-        Task::Ebpf { setup, other_build } => objects(&tree, setup.install(), other_build).map(|()| true),
+        Task::Ebpf { setup, upgrades } => objects(&tree, setup.install(), upgrades).map(|()| true),
         Task::Vm { setup, cgroup_v1, words } => {
             let (kernels, filter) = kernels_and_filter(words);
             test::run_guests(&tree, setup.install(), &Guests { kernels, cgroup_v1 }, &filter)
@@ -130,11 +130,11 @@ fn perform(task: Task) -> Result<bool> {
     }
 }
 
-fn objects(tree: &Tree, install: Install, other_build: bool) -> Result<()> {
+fn objects(tree: &Tree, install: Install, upgrades: bool) -> Result<()> {
     let builder = Builder::ready(tree, install)?;
-    println!("{}", builder.object(Build::Product)?.display());
-    if other_build {
-        println!("{}", builder.object(Build::Other)?.display());
+    let more: &[Build] = if upgrades { &[Build::Other, Build::Next] } else { &[] };
+    for build in [Build::Product].iter().chain(more) {
+        println!("{}", builder.object(*build)?.display());
     }
     Ok(())
 }

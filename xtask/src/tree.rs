@@ -42,9 +42,27 @@ impl Tree {
         self.target().join("ebpf/plimsoll-other.o")
     }
 
+    /// The same programs with the layout after this one, for the tests of upgrades.
+    pub fn next_object(&self) -> PathBuf {
+        self.target().join("ebpf/plimsoll-next.o")
+    }
+
+    /// The agent with the layout after this one, for the tests of upgrades.
+    pub fn next_agent(&self) -> PathBuf {
+        self.target().join("ebpf/plimsoll-next")
+    }
+
     /// A binary that `cargo build --release` made.
     pub fn release(&self, name: &str) -> PathBuf {
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.target(), |dir| self.root.join(dir));
-        target.join("release").join(name)
+        self.cargos_target().join("release").join(name)
+    }
+
+    /// A binary that `cargo build` made.
+    pub fn debug(&self, name: &str) -> PathBuf {
+        self.cargos_target().join("debug").join(name)
+    }
+
+    fn cargos_target(&self) -> PathBuf {
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.target(), |dir| self.root.join(dir))
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     cgroup::Hierarchies,
     config::Config,
     kernel::{
+        memory::{self, possible_cpus},
         pins,
         plan::{release, version},
         start::host_plan,
@@ -68,6 +69,7 @@ impl Arguments {
         let config = Config::load(self.config.as_deref())?;
         let mut lines = vec![privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)];
         lines.extend(program_lines());
+        lines.push(memory_line());
         lines.extend(docker_lines(&config));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&lines)?);
@@ -121,8 +123,23 @@ fn program_lines() -> Vec<Line> {
     }
 }
 
+fn memory_line() -> Line {
+    let feature = "memory of maps";
+    match possible_cpus() {
+        Ok(cpus) => {
+            let megabytes = memory::most(cpus).div_ceil(1 << 20);
+            line(
+                feature,
+                State::Ok,
+                format!("at most {megabytes} MiB in the kernel, with {cpus} possible CPUs"),
+            )
+        }
+        Err(error) => line(feature, State::LeftOut, error),
+    }
+}
+
 fn docker_lines(config: &Config) -> Vec<Line> {
-    let Roots { docker, problems } = Roots::find(config.docker_root.as_deref());
+    let Roots { docker, problems, .. } = Roots::find(config.docker_root.as_deref());
     let root = |root: &crate::runtimes::DockerRoot| {
         let path = root.path.join("containers");
         match std::fs::read_dir(&path) {
@@ -132,7 +149,6 @@ fn docker_lines(config: &Config) -> Vec<Line> {
             Err(error) => line("names from docker", State::LeftOut, format!("{}: {error}", path.display())),
         }
     };
-    let problems =
-        problems.iter().map(|problem| line("names from docker", State::LeftOut, problem.to_string()));
+    let problems = problems.iter().map(|problem| line("names from docker", State::LeftOut, problem.clone()));
     docker.iter().map(root).chain(problems).collect()
 }

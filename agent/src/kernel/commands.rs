@@ -8,7 +8,7 @@ use aya::programs::{
     links::{FdLink, PinnedLink},
 };
 use plimsoll_common::{
-    command::{Answer, Command},
+    command::{Answer, Command, Import},
     seen::Seen,
 };
 
@@ -22,6 +22,7 @@ pub struct Commands {
     fold: SchedClassifier,
     retire: SchedClassifier,
     repair: SchedClassifier,
+    import: SchedClassifier,
     iterator: std::path::PathBuf,
 }
 
@@ -35,11 +36,12 @@ impl Commands {
             let path = pins.join("programs").join(name);
             SchedClassifier::from_pin(path).map_err(Error::program("open", name))
         };
-        let [fold, retire, repair] = COMMANDS;
+        let [fold, retire, repair, import] = COMMANDS;
         Ok(Self {
             fold: program(fold)?,
             retire: program(retire)?,
             repair: program(repair)?,
+            import: program(import)?,
             iterator: pins.join("links").join(ITERATOR),
         })
     }
@@ -49,7 +51,7 @@ impl Commands {
     /// # Errors
     /// The kernel's.
     pub fn fold(&self, cgroup: u32, account: u64) -> Result<Answer, Error> {
-        run(&self.fold, "fold", Command { key: cgroup.into(), from: account, to: 0 })
+        run(&self.fold, "fold", &Command { key: cgroup.into(), from: account, to: 0 }.packet())
     }
 
     /// Adds the sum of a dead account to `workload` and deletes it.
@@ -57,7 +59,7 @@ impl Commands {
     /// # Errors
     /// The kernel's.
     pub fn retire(&self, account: u64, workload: u64) -> Result<Answer, Error> {
-        run(&self.retire, "retire", Command { key: account, from: workload, to: 0 })
+        run(&self.retire, "retire", &Command { key: account, from: workload, to: 0 }.packet())
     }
 
     /// Changes the word of a process from `from` to `to`; 0 is no process.
@@ -65,7 +67,15 @@ impl Commands {
     /// # Errors
     /// The kernel's.
     pub fn repair(&self, tgid: u32, from: u64, to: u64) -> Result<Answer, Error> {
-        run(&self.repair, "repair", Command { key: tgid.into(), from, to })
+        run(&self.repair, "repair", &Command { key: tgid.into(), from, to }.packet())
+    }
+
+    /// Adds a row of an older layout, if that was not done yet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn import(&self, import: &Import) -> Result<Answer, Error> {
+        run(&self.import, "import", &import.packet())
     }
 
     /// Runs the iterator: every process is entered that was not, and listed.
@@ -82,9 +92,8 @@ impl Commands {
     }
 }
 
-fn run(program: &SchedClassifier, name: &str, command: Command) -> Result<Answer, Error> {
-    let packet = command.packet();
-    let options = TestRunOptions { data_in: Some(&packet), ..TestRunOptions::new() };
+fn run(program: &SchedClassifier, name: &str, packet: &[u8]) -> Result<Answer, Error> {
+    let options = TestRunOptions { data_in: Some(packet), ..TestRunOptions::new() };
     let result = program.test_run(options).map_err(Error::program("run", name))?;
     Answer::from_number(result.return_value)
         .ok_or_else(|| Error::SelfTest(format!("program {name} answered {}", result.return_value)))

@@ -70,6 +70,15 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The pins are of a newer version than this agent.
+    #[error(
+        "{path} was pinned by a newer version of plimsoll, whose counts this one cannot go on with: run that version, or \
+         remove them with `plimsoll cleanup`"
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+    },
     /// What the programs read by offset is not what /proc says.
     #[error("self-test: {0}; nothing is counted with offsets that lie")]
     SelfTest(String),

@@ -9,7 +9,7 @@ use aya::{
 use plimsoll_common::{
     names::{self, META_MAGIC, META_WORDS, NAME_LEN},
     row::Row,
-    tally::Tally,
+    tally::{PLACES, Tally},
 };
 
 use super::{Error, sys};
@@ -36,23 +36,45 @@ pub struct Maps {
     tallies: Array<MapData, u64>,
 }
 
+/// What a map is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: MapType,
+    /// Bytes of a key.
+    pub key: usize,
+    /// Bytes of a value.
+    pub value: usize,
+    /// Room; bytes of a ring buffer.
+    pub entries: u32,
+    /// Whether all of it is taken at once.
+    pub preallocated: bool,
+}
+
+const fn map(name: &'static str, kind: MapType, key: usize, value: usize, entries: u32) -> Shape {
+    Shape { name, kind, key, value, entries, preallocated: true }
+}
+
 /// Shape of each map that the agent opens: what a pin must be before it is used. aya checks no reused pin.
-const SHAPES: &[(&str, MapType, usize, usize)] = &[
-    (names::PROC, MapType::Hash, 4, 8),
-    (names::ROWS, MapType::Hash, 4, size_of::<Row>()),
-    (names::FOLDED, MapType::Hash, 8, size_of::<Row>()),
-    (names::NAMES, MapType::Hash, 8, NAME_LEN),
-    (names::OWNERS, MapType::Hash, 4, 8),
-    (names::TALLIES, MapType::Array, 4, 8),
-    (names::PROBE, MapType::Array, 4, 8),
-    (names::META, MapType::Array, 4, 8 * META_WORDS),
-    (names::EVENTS, MapType::RingBuf, 0, 0),
-    (names::LOGS, MapType::RingBuf, 0, 0),
+pub(super) const SHAPES: &[Shape] = &[
+    map(names::PROC, MapType::Hash, 4, 8, names::PROC_MAX),
+    map(names::ROWS, MapType::Hash, 4, size_of::<Row>(), names::ROWS_MAX),
+    map(names::FOLDED, MapType::Hash, 8, size_of::<Row>(), names::FOLDED_MAX),
+    Shape { preallocated: false, ..map(names::NAMES, MapType::Hash, 8, NAME_LEN, names::NAMES_MAX) },
+    Shape { preallocated: false, ..map(names::OWNERS, MapType::Hash, 4, 8, names::OWNERS_MAX) },
+    Shape { preallocated: false, ..map(names::IMPORTED, MapType::Hash, 16, 4, names::OWNERS_MAX) },
+    map(names::TALLIES, MapType::Array, 4, 8, PLACES),
+    map(names::PROBE, MapType::Array, 4, 8, 2),
+    map(names::META, MapType::Array, 4, 8 * META_WORDS, 1),
+    map(names::EVENTS, MapType::RingBuf, 0, 0, names::EVENTS_BYTES),
+    map(names::LOGS, MapType::RingBuf, 0, 0, names::LOGS_BYTES),
 ];
 
 /// Names of all maps that are pinned, slots of hooks aside.
 pub fn all_names() -> impl Iterator<Item = &'static str> {
-    SHAPES.iter().map(|(name, ..)| *name)
+    SHAPES.iter().map(|shape| shape.name)
 }
 
 /// Holds every pinned map in `directory` against the shape it must have.
@@ -60,7 +82,17 @@ pub fn all_names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// A sentence that names the first one that is missing or differs.
 pub fn check_shapes(directory: &Path) -> Result<(), String> {
-    for (name, kind, key, value) in SHAPES {
+    check(directory, all_names())
+}
+
+/// Holds some of the maps in `directory` against the shape that they must have.
+///
+/// # Errors
+/// As [`check_shapes`].
+pub fn check(directory: &Path, names: impl Iterator<Item = &'static str>) -> Result<(), String> {
+    for Shape { name, kind, key, value, .. } in
+        names.flat_map(|name| SHAPES.iter().filter(move |shape| shape.name == name))
+    {
         let path = directory.join(name);
         let info = aya::maps::MapInfo::from_pin(&path).map_err(|error| format!("map {name}: {error}"))?;
         let found_kind = info.map_type().map_err(|error| format!("map {name}: {error}"))?;
@@ -89,14 +121,14 @@ pub(super) fn room(directory: &Path, name: &'static str) -> Result<u32, Error> {
     Ok(aya::maps::MapInfo::from_pin(directory.join(name)).map_err(Error::map("look at", name))?.max_entries())
 }
 
-/// Reads what a set of pins is.
+/// Reads what a set of pins of this layout is.
 ///
 /// # Errors
 /// The map cannot be opened; `Ok(None)`: it was never finished.
-pub fn read_meta(directory: &Path) -> Result<Option<Meta>, Error> {
+pub fn read_meta(directory: &Path, layout: u32) -> Result<Option<Meta>, Error> {
     let map: Array<_, [u64; META_WORDS]> = open(directory, names::META)?;
-    let [magic, layout, digest, hierarchy, ..] = map.get(&0, 0).map_err(Error::map("read", names::META))?;
-    let whole = magic == META_MAGIC && layout == u64::from(plimsoll_common::LAYOUT);
+    let [magic, found, digest, hierarchy, ..] = map.get(&0, 0).map_err(Error::map("read", names::META))?;
+    let whole = magic == META_MAGIC && found == u64::from(layout);
     Ok(u32::try_from(hierarchy).ok().filter(|_| whole).map(|hierarchy_id| Meta { digest, hierarchy_id }))
 }
 
@@ -114,6 +146,18 @@ pub fn write_meta(directory: &Path, meta: Meta) -> Result<(), Error> {
         u64::from(meta.hierarchy_id),
     ]);
     map.set(0, words, 0).map_err(Error::map("write", names::META))
+}
+
+/// Notes rows of older layouts as imported, see [`names::IMPORTED`].
+///
+/// # Errors
+/// The kernel's.
+pub fn note_imported(directory: &Path, tokens: impl Iterator<Item = [u64; 2]>) -> Result<(), Error> {
+    let mut map: HashMap<_, [u64; 2], u32> = open(directory, names::IMPORTED)?;
+    for token in tokens {
+        map.insert(token, 1, 0).map_err(Error::map("write", names::IMPORTED))?;
+    }
+    Ok(())
 }
 
 impl Maps {

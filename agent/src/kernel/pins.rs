@@ -87,6 +87,33 @@ impl Pins {
         self.root.join(format!("v{LAYOUT}"))
     }
 
+    /// Sets of pins of older layouts, the oldest first, each with its layout.
+    ///
+    /// # Errors
+    /// There is one of a newer layout, or the kernel's.
+    pub fn older(&self) -> Result<Vec<(u32, PathBuf)>, Error> {
+        let entries = fs::read_dir(&self.root).map_err(Error::pin("read", &self.root))?;
+        let layout = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix('v')?.parse::<u32>().ok();
+        let mut layouts: Vec<u32> = entries.flatten().filter_map(layout).collect();
+        layouts.sort_unstable();
+        if let Some(newer) = layouts.last().filter(|layout| **layout > LAYOUT) {
+            return Err(Error::Newer { path: self.root.join(format!("v{newer}")) });
+        }
+        layouts.retain(|layout| *layout != LAYOUT);
+        Ok(layouts.into_iter().map(|layout| (layout, self.root.join(format!("v{layout}")))).collect())
+    }
+
+    /// Removes a set that nothing is left in, whole or not at all: a half removed one would be taken for damaged.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn discard(&self, set: &Path) -> Result<(), Error> {
+        let discarded = self.root.join("discarded");
+        remove(&discarded)?;
+        fs::rename(set, &discarded).map_err(Error::pin("rename pins to", &discarded))?;
+        remove(&discarded)
+    }
+
     /// An empty place to build a new set in. What a killed start left there is removed: it never counted for anybody.
     ///
     /// # Errors
@@ -94,6 +121,7 @@ impl Pins {
     pub fn stage(&self) -> Result<PathBuf, Error> {
         let stage = self.root.join("stage");
         remove(&stage)?;
+        remove(&self.root.join("discarded"))?;
         for kind in KINDS {
             let directory = stage.join(kind);
             DirBuilder::new()
@@ -115,13 +143,13 @@ impl Pins {
         Ok(current)
     }
 
-    /// Moves the current set out of the way, as it is.
+    /// Moves a set out of the way, as it is.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn set_aside(&self) -> Result<PathBuf, Error> {
+    pub fn set_aside(&self, set: &Path) -> Result<PathBuf, Error> {
         let aside = self.root.join(aside_name("aside"));
-        fs::rename(self.current(), &aside).map_err(Error::pin("move pins to", &aside))?;
+        fs::rename(set, &aside).map_err(Error::pin("move pins to", &aside))?;
         Ok(aside)
     }
 }

@@ -59,7 +59,7 @@ pub const HOOKS: &[Hook] = hooks! {
 pub const ITERATOR: &str = "tasks";
 
 /// Programs that the agent runs itself.
-pub const COMMANDS: [&str; 3] = ["fold", "retire", "repair"];
+pub const COMMANDS: [&str; 4] = ["fold", "retire", "repair", "import"];
 
 /// The self-test's ear on `sched_process_exit`.
 pub const PROBE: &str = "probe_exit";

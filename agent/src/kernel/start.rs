@@ -9,11 +9,12 @@ use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
 };
-use plimsoll_common::names;
+use plimsoll_common::{LAYOUT, names};
 
 use super::{
     Commands, Error, Status,
     btf::{Types, VMLINUX},
+    inherit::{self, Old},
     load::{Loader, Sources, digest},
     maps::{self, Maps, Meta},
     pins::Pins,
@@ -80,18 +81,27 @@ impl Kernel {
         }
         let pins = Pins::lock(&options.bpffs, options.takeover)?;
         let wanted = Meta { digest: digest(&options.object), hierarchy_id: options.hierarchy_id };
-        let started = match state(&pins.current(), wanted) {
+        let older = older(&pins, options)?;
+        let directory = pins.current();
+        if let Some(newest) = older.last().filter(|_| !directory.exists()) {
+            let stage = pins.stage()?;
+            inherit::link(newest, &stage)?;
+            let (mut loader, _) = load(options, &stage)?;
+            loader.commands()?;
+            inherit::commit(&pins, newest, &stage, wanted)?;
+        }
+        let started = match state(&directory, wanted) {
             State::Absent => fresh(&pins, options, wanted)?,
-            State::Same => Started::Adopted,
-            State::OtherBuild => upgrade(&pins.current(), options, wanted)?,
-            State::Foreign(_) if options.takeover => {
-                let aside = pins.set_aside()?;
-                tracing::warn!("pins that could not be adopted are now in {}", aside.display());
+            State::Same if older.is_empty() => Started::Adopted,
+            State::Same | State::OtherBuild => upgrade(&directory, options, wanted)?,
+            State::Foreign(reason) => {
+                set_aside(&pins, options, &directory, reason)?;
                 fresh(&pins, options, wanted)?
             }
-            State::Foreign(reason) => return Err(Error::Foreign { path: pins.current(), reason }),
         };
-        let directory = pins.current();
+        for old in &older {
+            inherit::import(&pins, old, &directory)?;
+        }
         Ok(Self {
             maps: Maps::open(&directory.join("maps"))?,
             commands: Commands::open(&directory)?,
@@ -101,6 +111,29 @@ impl Kernel {
             _pins: pins,
         })
     }
+}
+
+/// The sets of pins of older layouts that counts are taken over from.
+fn older(pins: &Pins, options: &Options) -> Result<Vec<Old>, Error> {
+    let mut older = Vec::new();
+    for (layout, path) in pins.older()? {
+        let old = Old { layout, path };
+        match old.look(options.hierarchy_id) {
+            Ok(()) => older.push(old),
+            Err(reason) => set_aside(pins, options, &old.path, reason)?,
+        }
+    }
+    Ok(older)
+}
+
+/// Moves pins that cannot be adopted out of the way, if that is wished.
+fn set_aside(pins: &Pins, options: &Options, set: &Path, reason: String) -> Result<(), Error> {
+    if !options.takeover {
+        return Err(Error::Foreign { path: set.to_owned(), reason });
+    }
+    let aside = pins.set_aside(set)?;
+    tracing::warn!("pins that could not be adopted are now in {}", aside.display());
+    Ok(())
 }
 
 /// Mounts a bpf filesystem over `bpffs` that only this process sees: it dies with it, and all pins in it.
@@ -128,13 +161,19 @@ fn state(directory: &Path, wanted: Meta) -> State {
     }
     match look(directory) {
         Err(reason) => State::Foreign(reason),
-        Ok(found) if found.hierarchy_id != wanted.hierarchy_id => State::Foreign(format!(
-            "they count the cgroups of hierarchy {}, and hierarchy {} is to be counted (see --hierarchy)",
-            found.hierarchy_id, wanted.hierarchy_id
-        )),
+        Ok(found) if found.hierarchy_id != wanted.hierarchy_id => {
+            State::Foreign(other_hierarchy(found.hierarchy_id, wanted.hierarchy_id))
+        }
         Ok(found) if found.digest == wanted.digest => State::Same,
         Ok(_) => State::OtherBuild,
     }
+}
+
+/// Why pins that count another hierarchy cannot be adopted.
+pub(super) fn other_hierarchy(found: u32, wanted: u32) -> String {
+    format!(
+        "they count the cgroups of hierarchy {found}, and hierarchy {wanted} is to be counted (see --hierarchy)"
+    )
 }
 
 /// Reads what a set of pins is, if it is whole.
@@ -148,7 +187,7 @@ fn look(directory: &Path) -> Result<Meta, String> {
     for name in COMMANDS {
         is_a("bpf-prog", &directory.join("programs").join(name))?;
     }
-    let meta = maps::read_meta(&directory.join("maps")).map_err(|error| error.to_string())?;
+    let meta = maps::read_meta(&directory.join("maps"), LAYOUT).map_err(|error| error.to_string())?;
     meta.ok_or_else(|| "they were never finished, or are of another layout".into())
 }
 

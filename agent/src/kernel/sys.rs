@@ -3,7 +3,6 @@
 use std::{
     ffi::CString,
     io,
-    mem::MaybeUninit,
     os::{
         fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -63,12 +62,42 @@ pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     bpf(BPF_LINK_UPDATE, &mut attribute).map(drop)
 }
 
+/// Waits until no CPU is in the middle of a program that was replaced before.
+///
+/// # Errors
+/// The kernel's: EINVAL on one with `nohz_full`, which has no such barrier.
+pub(super) fn wait_for_programs() -> io::Result<()> {
+    // SAFETY: the call takes integers only.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Every entry of a hash map (kernel >= 5.6). Unlike a walk from key to key, an entry that stays is met exactly once
 /// however much is deleted around it.
 ///
 /// # Errors
 /// The kernel's.
 pub(super) fn lookup_all<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    let mut entries = Vec::new();
+    lookup_batches(map, size_of::<K>(), size_of::<V>(), |key, value| {
+        // SAFETY: both are as long as their types, and every bit pattern of a `Pod` is valid.
+        entries.push(unsafe {
+            (key.as_ptr().cast::<K>().read_unaligned(), value.as_ptr().cast::<V>().read_unaligned())
+        });
+    })?;
+    Ok(entries)
+}
+
+/// Calls `each` with every entry of a hash map, whose keys and values have these sizes.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn lookup_batches(
+    map: BorrowedFd<'_>,
+    key_size: usize,
+    value_size: usize,
+    mut each: impl FnMut(&[u8], &[u8]),
+) -> io::Result<()> {
     #[repr(C)]
     struct Attribute {
         in_batch: u64,
@@ -81,10 +110,9 @@ pub(super) fn lookup_all<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<
         flags: u64,
     }
     let map_fd = u32::try_from(map.as_raw_fd()).map_err(io::Error::other)?;
-    let room = (BATCH_BYTES / (size_of::<K>() + size_of::<V>())).max(1);
-    let mut keys = vec![MaybeUninit::<K>::uninit(); room];
-    let mut values = vec![MaybeUninit::<V>::uninit(); room];
-    let (mut entries, mut place, mut first) = (Vec::new(), 0_u32, true);
+    let room = (BATCH_BYTES / (key_size + value_size)).max(1);
+    let (mut keys, mut values) = (vec![0_u8; key_size * room], vec![0_u8; value_size * room]);
+    let (mut place, mut first) = (0_u32, true);
     loop {
         let at = std::ptr::from_mut(&mut place) as u64;
         let mut attribute = Attribute {
@@ -100,16 +128,15 @@ pub(super) fn lookup_all<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<
         let result = bpf(BPF_MAP_LOOKUP_BATCH, &mut attribute);
         let over = match &result {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
-            Err(_) => return result.map(|_| entries),
+            Err(_) => return result.map(drop),
             Ok(_) => false,
         };
         let count = (attribute.count as usize).min(room);
-        for (key, value) in keys.iter().zip(&values).take(count) {
-            // SAFETY: the kernel filled the first `count` places; every bit pattern of a `Pod` is valid.
-            entries.push(unsafe { (key.assume_init(), value.assume_init()) });
+        for (key, value) in keys.chunks_exact(key_size).zip(values.chunks_exact(value_size)).take(count) {
+            each(key, value);
         }
         if over {
-            return Ok(entries);
+            return Ok(());
         }
         first = false;
     }

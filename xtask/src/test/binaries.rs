@@ -21,6 +21,8 @@ pub struct Binaries {
     pub object: PathBuf,
     /// The same as another build.
     pub other_object: PathBuf,
+    /// The agent with the layout after this one.
+    pub next_agent: PathBuf,
     /// The program that makes load and counts it.
     pub load: PathBuf,
     /// The tests themselves.
@@ -32,18 +34,21 @@ impl Binaries {
     pub fn build(tree: &Tree, install: Install) -> Result<Self> {
         let other_object = Builder::ready(tree, install)?.object(Build::Other)?;
         let agent = agent::build(tree, install)?;
+        let next_agent = agent::build_next(tree, install)?;
         agent::release(tree, "build the load program", "plimsoll-tests", &["plimsoll-load"])?;
         let tests = shell::step("build the integration tests", || integration_tests(tree))?;
-        Ok(Self { agent, object: tree.object(), other_object, load: tree.release("plimsoll-load"), tests })
+        let (object, load) = (tree.object(), tree.release("plimsoll-load"));
+        Ok(Self { agent, object, other_object, next_agent, load, tests })
     }
 
     /// What every integration test is told by its environment, each file below `folder` where one is given.
     pub fn environment(&self, in_guest: Option<&Path>) -> Vec<(&'static str, PathBuf)> {
-        let Self { agent, object, other_object, load, tests: _ } = self;
+        let Self { agent, object, other_object, next_agent, load, tests: _ } = self;
         let files = [
             ("PLIMSOLL_BIN", agent),
             ("PLIMSOLL_OBJECT", object),
             ("PLIMSOLL_OTHER_OBJECT", other_object),
+            ("PLIMSOLL_NEXT_BIN", next_agent),
             ("PLIMSOLL_LOAD", load),
         ];
         let place = |file: &PathBuf| match (in_guest, file.file_name()) {

@@ -63,8 +63,9 @@ fn job(binaries: &Binaries) -> Job {
         host: host.clone(),
         guest: Path::new(folder).join(host.file_name().unwrap_or_default()),
     };
-    let Binaries { agent, object, other_object, load, tests } = binaries;
-    let mut files: Vec<JobFile> = [agent, object, other_object, load].map(|host| file(host, "")).into();
+    let Binaries { agent, object, other_object, next_agent, load, tests } = binaries;
+    let mut files: Vec<JobFile> =
+        [agent, object, other_object, next_agent, load].map(|host| file(host, "")).into();
     files.extend(tests.iter().map(|host| file(host, "tests")));
     Job { files, script: script(binaries), limit: LIMIT }
 }
@@ -93,6 +94,7 @@ mod tests {
             agent: at("plimsoll"),
             object: at("plimsoll.o"),
             other_object: at("plimsoll-other.o"),
+            next_agent: at("plimsoll-next"),
             load: at("plimsoll-load"),
             tests: vec![at("storm-1")],
         };
