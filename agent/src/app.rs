@@ -71,6 +71,9 @@ pub fn run(run: &Run) -> Result<()> {
         .inspect_err(|error| tracing::warn!("what kernel programs say in words stays unheard: {error}"));
     // While another root process may still be looked at: a daemon's command line and mount namespace tell its root.
     let roots = Roots::find(run.config.docker_root.as_deref());
+    for problem in &roots.problems {
+        tracing::warn!("{problem}: containers of that dockerd may stay without names");
+    }
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -37,10 +37,21 @@ fn identity_stays_while_dockerd_is_stopped() -> Result<()> {
     })
 }
 
+#[test]
+fn containers_of_a_daemon_that_starts_later_have_their_names() -> Result<()> {
+    Case::run("containers_of_a_daemon_that_starts_later_have_their_names", |case| {
+        let pins = Pins::new()?;
+        let agent = Agent::start(&pins, &[])?;
+        let docker = Docker::start()?;
+        docker.start_container(&["--name", "worker"], "while :; do sleep 0.1; true; done")?;
+        go_on(case, "its data root is its own", &agent)
+    })
+}
+
 /// Its totals grow under its name.
 fn go_on(case: &mut Case, when: &str, agent: &Agent) -> Result<()> {
     let forks = |page: &Page| page.count("plimsoll_container_forks_total", &NAMED);
-    let before = forks(&agent.scrape()?)?;
+    let before = agent.scrape_until("it has its name", |page| Ok(forks(page).ok()))?;
     agent.scrape_until("it forks", |page| Ok((forks(page)? > before + 5).then_some(())))?;
     case.prove(format_args!("{when}: it forks under its name"), true);
     Ok(())

@@ -1,13 +1,16 @@
 //! Asks the runtimes' files who a container is, away from the task that owns the state. Never waits for a daemon.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
 use super::{Identity, Kind, bounded, place::ancestor};
 use crate::{
     cgroup::printable,
-    runtimes::{Metadata, Proposal, Roots, confirm},
+    runtimes::{Metadata, Proposal, Roots, confirm, sentence},
 };
 
 /// Who a cgroup's container is, as its runtime's file says.
@@ -23,12 +26,22 @@ pub struct Answer {
     pub problem: Option<String>,
 }
 
+/// How often the runtimes' roots are looked for again at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Asks and answers.
 #[derive(Debug, Clone)]
 pub struct Namer {
-    roots: Arc<Roots>,
+    known: Arc<Mutex<Known>>,
     labels: Arc<[String]>,
     answers: mpsc::UnboundedSender<Answer>,
+}
+
+/// Where the runtimes' files are, and when that was looked for.
+#[derive(Debug)]
+struct Known {
+    roots: Arc<Roots>,
+    looked: Option<Instant>,
 }
 
 impl Namer {
@@ -36,16 +49,45 @@ impl Namer {
     #[must_use]
     pub fn new(roots: Roots, labels: Vec<String>) -> (Self, mpsc::UnboundedReceiver<Answer>) {
         let (answers, receiver) = mpsc::unbounded_channel();
-        (Self { roots: Arc::new(roots), labels: labels.into(), answers }, receiver)
+        let known = Known { roots: Arc::new(roots), looked: None };
+        (Self { known: Arc::new(Mutex::new(known)), labels: labels.into(), answers }, receiver)
     }
 
     /// Asks who the container of the cgroup at `path` is. One answer will come. Inside a tokio runtime.
     pub fn ask(&self, cgroup: u32, path: Vec<u8>, proposals: Vec<Proposal>) {
         let namer = self.clone();
         tokio::task::spawn_blocking(move || {
-            let answer = answer(&namer.roots, &namer.labels, cgroup, &path, &proposals);
+            let ask = |roots: &Roots| answer(roots, &namer.labels, cgroup, &path, &proposals);
+            let mut answer = ask(&namer.roots());
+            if answer.identity.kind == Kind::Unresolved
+                && let Some(roots) = namer.more_roots()
+            {
+                answer = ask(&roots);
+            }
             let _ = namer.answers.send(answer); // nobody listens any more: the agent ends
         });
+    }
+}
+
+impl Namer {
+    fn roots(&self) -> Arc<Roots> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).roots.clone()
+    }
+
+    /// Looks for daemons that were started since; `None` where there are none, or if that was looked for just now.
+    fn more_roots(&self) -> Option<Arc<Roots>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.looked.is_some_and(|last| last.elapsed() < LOOK_AGAIN) {
+            return None;
+        }
+        known.looked = Some(Instant::now());
+        let before = known.roots.docker.len();
+        let more = Arc::new(known.roots.find_more()?);
+        for root in more.docker.iter().skip(before) {
+            tracing::info!("containers are looked for in {} ({}), too", root.path.display(), root.source);
+        }
+        known.roots.clone_from(&more);
+        Some(more)
     }
 }
 
@@ -59,7 +101,7 @@ fn answer(roots: &Roots, labels: &[String], cgroup: u32, path: &[u8], proposals:
                 return Answer { cgroup, identity: identity(&path, proposal, metadata), path, problem };
             }
             Ok(None) => {}
-            Err(error) => problem = Some(error.to_string()),
+            Err(error) => problem = Some(sentence(&error)),
         }
     }
     let depth = proposals.last().map_or(usize::MAX, |outermost| outermost.depth);

@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    RuntimeError,
+    RuntimeError, propose,
     state_file::{Links, read_json},
 };
 
@@ -69,7 +69,8 @@ impl DockerRoot {
 struct Daemon {
     pid: u32,
     arguments: Vec<OsString>,
-    cwd: PathBuf,
+    /// `None`: it may not be read.
+    cwd: Option<PathBuf>,
 }
 
 fn collect(default_config: &Path, daemons: &[Daemon]) -> (Vec<DockerRoot>, Vec<RuntimeError>) {
@@ -121,7 +122,8 @@ fn root_in(config: &Path) -> Result<Option<PathBuf>, RuntimeError> {
 impl Daemon {
     /// The path that one of these flags has, the last one given; a relative one starts at the daemon's own place.
     fn path_of(&self, flags: &[&str]) -> Option<PathBuf> {
-        value_of(&self.arguments, flags).filter(|value| !value.is_empty()).map(|value| self.cwd.join(value))
+        let value = Path::new(value_of(&self.arguments, flags).filter(|value| !value.is_empty())?);
+        if value.is_absolute() { Some(value.to_owned()) } else { Some(self.cwd.as_ref()?.join(value)) }
     }
 }
 
@@ -158,16 +160,23 @@ fn daemon(pid: u32) -> Option<Daemon> {
     }
     let cmdline = fs::read(proc.join("cmdline")).ok()?;
     let arguments = cmdline.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec())).collect();
-    Some(Daemon { pid, arguments, cwd: fs::read_link(proc.join("cwd")).ok()? })
+    Some(Daemon { pid, arguments, cwd: fs::read_link(proc.join("cwd")).ok() })
 }
 
 /// Anybody can call a process dockerd: the host's runs as root, and sees the files that we or init see. One inside
-/// a container speaks of other directories.
+/// a container speaks of other directories. Where its mounts may not be looked at, its cgroups tell whether it is in one.
 fn is_hosts(proc: &Path) -> bool {
     let mounts = |proc: &Path| fs::read_link(proc.join("ns/mnt")).ok();
     let ours = ["/proc/self", "/proc/1"].map(|proc| mounts(proc.as_ref()));
     fs::metadata(proc).is_ok_and(|metadata| metadata.uid() == 0)
-        && mounts(proc).is_some_and(|its| ours.contains(&Some(its)))
+        && mounts(proc).map_or_else(|| is_outside_containers(proc), |its| ours.contains(&Some(its)))
+}
+
+fn is_outside_containers(proc: &Path) -> bool {
+    let path = |line: &[u8]| line.splitn(3, |byte| *byte == b':').nth(2).map(<[u8]>::to_vec);
+    fs::read(proc.join("cgroup")).is_ok_and(|cgroups| {
+        cgroups.split(|byte| *byte == b'\n').filter_map(path).all(|path| propose(&path).is_none())
+    })
 }
 
 #[cfg(test)]
@@ -212,7 +221,7 @@ mod tests {
         let default = config("daemon.json", r#"{"data-root": "/json", "debug": true}"#);
         let second = config("second.json", r#"{"graph": "old"}"#);
         let broken = config("broken.json", "{");
-        let daemon = |pid, line: &str| Daemon { pid, arguments: arguments(line), cwd: "/cwd".into() };
+        let daemon = |pid, line: &str| Daemon { pid, arguments: arguments(line), cwd: Some("/cwd".into()) };
         let daemons = [
             daemon(1, &format!("dockerd --config-file={} --data-root=rel", second.display())),
             daemon(2, &format!("dockerd --config-file {} -g /json", broken.display())),

@@ -90,22 +90,45 @@ pub struct Metadata {
 }
 
 /// Where the runtimes of this host keep their files.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Roots {
+    given: Option<PathBuf>,
     /// Docker's data roots, the likeliest first, each once.
     pub docker: Vec<DockerRoot>,
-    /// Configuration files that are there and could not be understood.
-    pub problems: Vec<RuntimeError>,
+    /// Configuration files that are there and could not be understood, each with the reason.
+    pub problems: Vec<String>,
 }
+
+/// Roots that are kept at most.
+const MAX_ROOTS: usize = 64;
 
 impl Roots {
     /// Looks for the roots in configuration files and in the command lines of running daemons.
     /// A given Docker root is the only one.
     #[must_use]
     pub fn find(docker: Option<&Path>) -> Self {
-        let (docker, problems) = DockerRoot::find(docker);
-        Self { docker, problems }
+        let (found, problems) = DockerRoot::find(docker);
+        let problems = problems.iter().map(sentence).collect();
+        Self { given: docker.map(Path::to_owned), docker: found, problems }
     }
+
+    /// These and those of daemons that were started since; `None` where there are none.
+    #[must_use]
+    pub fn find_more(&self) -> Option<Self> {
+        let found = Self::find(self.given.as_deref()).docker;
+        let known = |root: &DockerRoot| self.docker.iter().any(|known| known.path == root.path);
+        let room = MAX_ROOTS.saturating_sub(self.docker.len());
+        let new: Vec<_> = found.into_iter().filter(|root| !known(root)).take(room).collect();
+        let docker = [self.docker.clone(), new].concat();
+        (docker.len() > self.docker.len()).then(|| Self { docker, ..self.clone() })
+    }
+}
+
+/// An error with its cause: `parse FILE: expected value at line 1`.
+#[must_use]
+pub fn sentence(error: &RuntimeError) -> String {
+    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
 }
 
 /// A file of a runtime that is there and cannot be used.
