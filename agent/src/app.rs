@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cgroup::{self, Hierarchies, Hierarchy},
+    cgroup::{self, Hierarchies, Hierarchy, Limits},
     config::Config,
     exporter::http::{HttpConfig, Source, serve},
     inventory::Namer,
@@ -76,13 +76,13 @@ pub fn run(run: &Run) -> Result<()> {
     }
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread: a scrape that wakes threads on other, idle CPUs waits for them longer than it works.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(2)
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let files = Files { hierarchies, counted };
+    let files = Files { hierarchies, counted, limits: Limits::new() };
     let result = runtime.block_on(live(&run.config, listener, kernel, logs.ok(), files, roots));
     runtime.shutdown_background();
     if !run.no_pin {

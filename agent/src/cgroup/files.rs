@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Hierarchies, Hierarchy, Kind, directory};
+use super::{Hierarchy, Kind, directory};
 
 /// Processes in the cgroup itself, without its sub-cgroups: the lines of `cgroup.procs`.
 ///
@@ -27,16 +27,6 @@ pub fn threads(hierarchy: &Hierarchy, path: &[u8]) -> io::Result<u64> {
         Kind::PidsV1 => "tasks",
     };
     count_lines(&directory(&hierarchy.mount, path).join(file))
-}
-
-/// `pids.max` of a cgroup; 0 stands for `max`, as in cAdvisor's `container_threads_max`.
-///
-/// On a hybrid host it is read at the same path of the v1 pids hierarchy. `None`: the root, a cgroup without the
-/// controller, a cgroup that is gone.
-#[must_use]
-pub fn pids_max(hierarchies: &Hierarchies, path: &[u8]) -> Option<u64> {
-    let file = directory(hierarchies.pids_mount()?, path).join("pids.max");
-    parse_pids_max(&fs::read(file).ok()?)
 }
 
 /// The id of the cgroup with this directory: its inode number, as the kernel programs see it.
@@ -86,7 +76,8 @@ fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-fn parse_pids_max(text: &[u8]) -> Option<u64> {
+/// The number in `pids.max`, 0 for `max`.
+pub(super) fn parse_pids_max(text: &[u8]) -> Option<u64> {
     match text.trim_ascii() {
         b"max" => Some(0),
         number => str::from_utf8(number).ok()?.parse().ok(),

@@ -5,6 +5,7 @@
 pub mod choose;
 pub mod files;
 pub mod hierarchy;
+pub mod limits;
 pub mod walk;
 
 use std::{
@@ -16,8 +17,9 @@ use std::{
 };
 
 pub use choose::{Wish, choose, container_outside_cgroup2};
-pub use files::{id_of, path_of_pid, pids_max, processes, threads};
+pub use files::{id_of, path_of_pid, processes, threads};
 pub use hierarchy::{Hierarchies, Hierarchy, Kind, Mode};
+pub use limits::Limits;
 pub use walk::{Walk, walk};
 
 /// Why there is no hierarchy to count in.

@@ -1,13 +1,13 @@
 //! Writes the labels of a sample, in the order of their names, none of them twice.
 
-use super::escape::{label_name, push_value};
+use super::escape::{push_label_name, push_value};
 use crate::ledger::snapshot::{Identity, Workload};
 
 /// Whose a sample is: what its labels are made of.
 #[derive(Debug, Clone, Copy)]
 pub enum Owner<'a> {
-    /// An account, with the labels that cAdvisor gives it.
-    Account(&'a Identity),
+    /// An account, with the labels that cAdvisor gives it, as [`push_account`] wrote them.
+    Account(&'a str),
     /// An account, with all labels that we know.
     Info(&'a Identity),
     /// A workload.
@@ -16,15 +16,23 @@ pub enum Owner<'a> {
     Node,
 }
 
+/// Appends the labels that cAdvisor gives an account, open for more. They stand in most lines of a page, and are
+/// written once for all of them.
+pub fn push_account(identity: &Identity, out: &mut String) {
+    let mut labels = Labels { out, open: false };
+    let Identity { id, image, name, .. } = identity;
+    labels.container(identity);
+    labels.pairs([("id", id), ("image", image), ("name", name)]);
+}
+
 impl Owner<'_> {
     /// Appends `{name="value",...}`, or nothing where there is no label.
     pub fn push_labels(self, reason: Option<&str>, out: &mut String) {
         let mut labels = Labels { out, open: false };
         match self {
-            Self::Account(identity) => {
-                let Identity { id, image, name, .. } = identity;
-                labels.container(identity);
-                labels.pairs([("id", id), ("image", image), ("name", name)]);
+            Self::Account(text) => {
+                labels.out.push_str(text);
+                labels.open = true;
             }
             Self::Info(identity) => labels.info(identity),
             Self::Workload(workload) => labels.pair("kind", workload.kind.as_str()),
@@ -61,17 +69,16 @@ impl Labels<'_> {
 
     /// `container_label_*`. Of keys that become the same name the first counts, as in cAdvisor.
     fn container(&mut self, identity: &Identity) {
-        let mut labels: Vec<(&String, &String)> = identity.labels.iter().collect();
-        // Clean names are nearly always in the order of the keys and differ.
-        if !labels.is_sorted_by(|(one, _), (other, _)| label_name(one).lt(label_name(other))) {
-            labels.sort_by(|(one, _), (other, _)| label_name(one).cmp(label_name(other)));
-            labels.dedup_by(|(later, _), (first, _)| label_name(later).eq(label_name(first)));
-        }
-        for (key, value) in labels {
-            self.begin();
-            self.out.push_str("container_label_");
-            self.out.extend(label_name(key));
-            self.value(value);
+        let clean = |(key, value): (&String, _)| {
+            let mut name = String::from("container_label_");
+            push_label_name(&mut name, key);
+            (name, value)
+        };
+        let mut labels: Vec<(String, &String)> = identity.labels.iter().map(clean).collect();
+        labels.sort_by(|(one, _), (other, _)| one.cmp(other));
+        labels.dedup_by(|(later, _), (first, _)| later == first);
+        for (name, value) in labels {
+            self.pair(&name, value);
         }
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     families::{FAMILIES, Family, Read, Sample},
-    labels::Owner,
+    labels::{Owner, push_account},
 };
 use crate::ledger::snapshot::Snapshot;
 
@@ -23,6 +23,7 @@ const SLACK: usize = 4 << 10;
 #[derive(Debug)]
 pub struct Page {
     snapshot: Arc<Snapshot>,
+    labels: Arc<Labels>,
     /// Place in [`FAMILIES`] where the next chunk begins.
     family: usize,
     /// Rows of that family that are written.
@@ -34,14 +35,15 @@ pub struct Page {
 impl Page {
     /// A page that begins at its first byte.
     #[must_use]
-    pub const fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, family: 0, row: 0, headed: false }
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let labels = Arc::new(Labels::of(&snapshot));
+        Self { snapshot, labels, family: 0, row: 0, headed: false }
     }
 
     /// Writes rows of a family until the chunk is full. True when none is left.
     fn write(&mut self, family: &Family, out: &mut String) -> bool {
-        let snapshot = Arc::clone(&self.snapshot);
-        for (owner, sample) in rows(&snapshot, family.read, self.row) {
+        let (snapshot, labels) = (Arc::clone(&self.snapshot), Arc::clone(&self.labels));
+        for (owner, sample) in rows(&snapshot, &labels, family.read, self.row) {
             self.row += 1;
             if sample == Sample::Absent {
                 continue;
@@ -75,14 +77,43 @@ impl Iterator for Page {
     }
 }
 
+/// The labels of all accounts of a page, in their order.
+#[derive(Debug)]
+struct Labels {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Labels {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut labels = Self { text: String::new(), ends: Vec::with_capacity(snapshot.accounts.len()) };
+        for account in &snapshot.accounts {
+            push_account(&account.identity, &mut labels.text);
+            labels.ends.push(labels.text.len());
+        }
+        labels
+    }
+
+    /// Those of each account from one on.
+    fn from(&self, row: usize) -> impl Iterator<Item = &str> {
+        let first = row.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or_default();
+        self.ends.iter().skip(row).scan(first, |begin, end| {
+            let text = self.text.get(*begin..*end);
+            *begin = *end;
+            text
+        })
+    }
+}
+
 type Rows<'a> = Box<dyn Iterator<Item = (Owner<'a>, Sample)> + 'a>;
 
 /// A family's rows from one on.
-fn rows(snapshot: &Snapshot, read: Read, from: usize) -> Rows<'_> {
+fn rows<'a>(snapshot: &'a Snapshot, labels: &'a Labels, read: Read, from: usize) -> Rows<'a> {
     let accounts = snapshot.accounts.iter().skip(from);
     match read {
         Read::Account(read) => {
-            Box::new(accounts.map(move |account| (Owner::Account(&account.identity), read(account))))
+            let labelled = accounts.zip(labels.from(from));
+            Box::new(labelled.map(move |(account, labels)| (Owner::Account(labels), read(account))))
         }
         Read::Info(read) => {
             Box::new(accounts.map(move |account| (Owner::Info(&account.identity), read(account))))

@@ -1,8 +1,11 @@
 //! What became of each hook, and what its program costs.
 
 use std::{
-    fs,
-    os::fd::{AsRawFd as _, OwnedFd},
+    fs::File,
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     path::Path,
 };
 
@@ -17,7 +20,14 @@ pub struct Status {
     /// The hook.
     pub hook: &'static Hook,
     /// The attached program; else why there is none.
-    entry: Result<OwnedFd, String>,
+    entry: Result<Entry, String>,
+}
+
+/// A program, and what the kernel tells of it.
+#[derive(Debug)]
+struct Entry {
+    info: File,
+    _program: OwnedFd,
 }
 
 /// Looks at every hook of the pins in `directory`.
@@ -26,6 +36,10 @@ pub fn statuses(directory: &Path) -> Vec<Status> {
     let status = |hook: &'static Hook| {
         let entry = sys::object_get(&directory.join("links").join(hook.entry))
             .and_then(|_| sys::object_get(&directory.join("programs").join(hook.entry)))
+            .and_then(|program| {
+                let info = File::open(format!("/proc/self/fdinfo/{}", program.as_raw_fd()))?;
+                Ok(Entry { info, _program: program })
+            })
             .map_err(|_| {
                 format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint)
             });
@@ -45,8 +59,9 @@ impl Status {
     /// on the program that called.
     #[must_use]
     pub fn cost(&self) -> Option<(u64, u64)> {
-        let fd = self.entry.as_ref().ok()?.as_raw_fd();
-        cost(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
+        let mut text = [0; 1024];
+        let length = self.entry.as_ref().ok()?.info.read_at(&mut text, 0).ok()?;
+        cost(str::from_utf8(text.get(..length)?).ok()?)
     }
 }
 

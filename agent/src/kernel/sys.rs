@@ -111,7 +111,7 @@ pub(super) fn lookup_batches(
     }
     let map_fd = u32::try_from(map.as_raw_fd()).map_err(io::Error::other)?;
     let room = (BATCH_BYTES / (key_size + value_size)).max(1);
-    let (mut keys, mut values) = (vec![0_u8; key_size * room], vec![0_u8; value_size * room]);
+    let [mut keys, mut values] = [key_size, value_size].map(|size| Vec::<u8>::with_capacity(size * room));
     let (mut place, mut first) = (0_u32, true);
     loop {
         let at = std::ptr::from_mut(&mut place) as u64;
@@ -132,7 +132,12 @@ pub(super) fn lookup_batches(
             Ok(_) => false,
         };
         let count = (attribute.count as usize).min(room);
-        for (key, value) in keys.chunks_exact(key_size).zip(values.chunks_exact(value_size)).take(count) {
+        // SAFETY: both have room for `room` entries, and the kernel filled the first `count`.
+        unsafe {
+            keys.set_len(count * key_size);
+            values.set_len(count * value_size);
+        }
+        for (key, value) in keys.chunks_exact(key_size).zip(values.chunks_exact(value_size)) {
             each(key, value);
         }
         if over {

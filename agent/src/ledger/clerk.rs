@@ -196,7 +196,7 @@ impl Clerk {
         let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();
         let health = self.health(rows.len(), folded.len())?;
         let reading = Reading { taken: SystemTime::now(), rows, folded, degraded };
-        Ok(compose(&self.book, &reading, &self.files, health))
+        Ok(compose(&self.book, &reading, &mut self.files, health))
     }
 
     fn health(&self, rows: usize, folded: usize) -> Result<Health, Error> {

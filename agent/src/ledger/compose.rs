@@ -12,7 +12,7 @@ use super::{
     record::{Entry, Member},
     snapshot::{Account, Gauges, Health, Kind, Node, Snapshot, Totals},
 };
-use crate::cgroup::{self, Hierarchies, Hierarchy};
+use crate::cgroup::{self, Hierarchies, Hierarchy, Limits};
 
 /// What was read from the kernel at one moment.
 #[derive(Debug)]
@@ -34,11 +34,13 @@ pub struct Files {
     pub hierarchies: Hierarchies,
     /// The one that is counted.
     pub counted: Hierarchy,
+    /// Those of `pids.max` that are open.
+    pub limits: Limits,
 }
 
 /// The snapshot.
 #[must_use]
-pub fn compose(book: &Book, reading: &Reading, files: &Files, health: Health) -> Snapshot {
+pub fn compose(book: &Book, reading: &Reading, files: &mut Files, health: Health) -> Snapshot {
     let mut members: HashMap<u64, Vec<(u32, &Member)>> = HashMap::new();
     for (cgroup, member) in book.members() {
         if let Some(account) = member.account {
@@ -56,8 +58,9 @@ pub fn compose(book: &Book, reading: &Reading, files: &Files, health: Health) ->
         if let Some(sum) = entry.workload.as_ref().and_then(|workload| workloads.get_mut(workload)) {
             *sum = sum.plus(row);
         }
-        accounts.push(account(entry, members, row, reading, files));
+        accounts.push(account((key, entry), members, row, reading, files));
     }
+    files.limits.keep(|key| members.contains_key(&key));
     accounts.sort_unstable_by(|one, other| one.identity.id.cmp(&other.identity.id));
     accounts.dedup_by(|one, other| one.identity.id == other.identity.id);
     let workloads = workloads.into_iter().map(|(workload, row)| (workload, Totals::from(row))).collect();
@@ -71,7 +74,13 @@ fn total(reading: &Reading, key: u64, members: &[(u32, &Member)]) -> Row {
     rows.fold(dead, |sum, row| sum.plus(*row))
 }
 
-fn account(entry: &Entry, members: &[(u32, &Member)], row: Row, reading: &Reading, files: &Files) -> Account {
+fn account(
+    (key, entry): (u64, &Entry),
+    members: &[(u32, &Member)],
+    row: Row,
+    reading: &Reading,
+    files: &mut Files,
+) -> Account {
     let live: Vec<_> = members.iter().filter(|(_, member)| !member.removed).collect();
     let degraded = live.iter().any(|(cgroup, _)| reading.degraded.contains(cgroup));
     let (processes, threads) = if degraded {
@@ -83,9 +92,9 @@ fn account(entry: &Entry, members: &[(u32, &Member)], row: Row, reading: &Readin
     } else {
         (row.processes.try_into().unwrap_or_default(), row.threads.try_into().unwrap_or_default())
     };
-    let threads_max = || match entry.identity.kind {
+    let mut threads_max = || match entry.identity.kind {
         Kind::Other => None,
-        _ => cgroup::pids_max(&files.hierarchies, &entry.path),
+        _ => files.limits.pids_max(files.hierarchies.pids_mount()?, key, &entry.path),
     };
     Account {
         identity: entry.identity.clone(),

@@ -109,6 +109,7 @@ impl Found {
             measured,
             most,
             unit,
+            bound: None,
         };
         let scrape = self.scrape_ms.median();
         match self.containers {

@@ -14,6 +14,9 @@ use crate::root::as_root;
 use crate::shell;
 use crate::tree::Tree;
 
+/// A file of tests that takes longer than this has hung; the slowest takes two minutes.
+const LIMIT: [&str; 3] = ["--foreground", "--kill-after=30s", "15m"];
+
 /// Runs the tests that the filter leaves, one at a time.
 pub fn run(tree: &Tree, binaries: &Binaries, filter: &[String]) -> Result<Run> {
     let folder = tree.target().join("test");
@@ -31,7 +34,8 @@ pub fn run(tree: &Tree, binaries: &Binaries, filter: &[String]) -> Result<Run> {
             continue;
         }
         listed.extend(names);
-        let mut test = Command::new(binary);
+        let mut test = Command::new("timeout");
+        test.args(LIMIT).arg(binary);
         shell::forget_outer_cargo(&mut test);
         test.arg("--test-threads=1").args(filter).current_dir(tree.root().join("tests"));
         test.envs(binaries.environment(None)).env("PLIMSOLL_SCALE", "1").env("PLIMSOLL_REPORT", &report);
