@@ -16,8 +16,8 @@ pub type Value = [u8; NAME_LEN];
 /// Who a sum belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
-    /// An account, with the workload it counts for.
-    Account(Box<Identity>, Workload),
+    /// An account, with the workload it counts for, and when its last cgroup went.
+    Account(Box<Identity>, Workload, Option<SystemTime>),
     /// A workload.
     Workload(Workload),
 }
@@ -32,9 +32,10 @@ impl Stored {
                 fields.push("w");
                 fields.workload(workload);
             }
-            Self::Account(identity, workload) => {
+            Self::Account(identity, workload, died) => {
                 fields.push("a");
                 fields.workload(workload);
+                fields.time(*died);
                 fields.identity(identity);
             }
         }
@@ -48,8 +49,8 @@ impl Stored {
         match fields.next()? {
             "w" => Some(Self::Workload(fields.workload()?)),
             "a" => {
-                let workload = fields.workload()?;
-                Some(Self::Account(Box::new(fields.identity()?), workload))
+                let (workload, died) = (fields.workload()?, fields.time());
+                Some(Self::Account(Box::new(fields.identity()?), workload, died))
             }
             _ => None,
         }
@@ -71,6 +72,10 @@ impl Fields {
         self.push(&workload.name);
     }
 
+    fn time(&mut self, time: Option<SystemTime>) {
+        self.push(&time.and_then(millis).map_or_else(String::new, |millis| millis.to_string()));
+    }
+
     fn identity(&mut self, identity: &Identity) {
         let Identity {
             id,
@@ -88,9 +93,8 @@ impl Fields {
         for field in [id, kind.as_str(), name, image, container_id, runtime, project, service] {
             self.push(field);
         }
-        for time in [created, started] {
-            self.push(&time.and_then(millis).map_or_else(String::new, |millis| millis.to_string()));
-        }
+        self.time(*created);
+        self.time(*started);
         for (key, value) in labels {
             if self.0.len() + 2 + key.len() + 2 + value.len() + 2 <= NAME_LEN {
                 self.push(key);
@@ -179,9 +183,9 @@ mod tests {
         let long = "\u{1}é\"\n".repeat(50);
         for text in ["", "shop", &long] {
             let workload = Workload { kind: WorkloadKind::Image, name: text.into() };
-            for stored in
-                [Stored::Account(Box::new(identity(text)), workload.clone()), Stored::Workload(workload)]
-            {
+            let died = Some(UNIX_EPOCH + Duration::from_millis(1_795_380_999_001));
+            let account = |died| Stored::Account(Box::new(identity(text)), workload.clone(), died);
+            for stored in [account(None), account(died), Stored::Workload(workload.clone())] {
                 assert_eq!(Stored::decode(&stored.encode()).as_ref(), Some(&stored));
             }
         }
@@ -192,8 +196,8 @@ mod tests {
         let mut identity = identity("x");
         identity.labels = (0..100).map(|n| (format!("key{n}"), "v".repeat(100))).collect();
         let workload = identity.workload();
-        let Some(Stored::Account(found, _)) =
-            Stored::decode(&Stored::Account(Box::new(identity), workload).encode())
+        let Some(Stored::Account(found, ..)) =
+            Stored::decode(&Stored::Account(Box::new(identity), workload, None).encode())
         else {
             panic!("not an account")
         };

@@ -34,7 +34,8 @@ pub struct Book {
 }
 
 impl Book {
-    /// Takes over what another agent wrote down. All accounts are dead until a cgroup of theirs is met.
+    /// Takes over what another agent wrote down. All accounts are dead until a cgroup of theirs is met: those whose end
+    /// it did not see died just now.
     #[must_use]
     pub fn restore(names: Vec<(u64, Stored)>, owners: Vec<(u32, u64)>, now: SystemTime) -> Self {
         let mut book = Self { owners: owners.into_iter().collect(), ..Self::default() };
@@ -43,13 +44,13 @@ impl Book {
                 Stored::Workload(workload) => {
                     book.workloads.insert(workload, key);
                 }
-                Stored::Account(identity, workload) => {
+                Stored::Account(identity, workload, died) => {
                     let path = identity.id.clone().into_bytes();
                     let entry = Entry {
                         identity: Arc::from(identity),
                         path,
                         workload: Some(workload),
-                        died: Some(now),
+                        died: died.or(Some(now)),
                         shown: false,
                         live: 0,
                     };
@@ -86,17 +87,17 @@ impl Book {
         let known = self.owners.remove(&cgroup).filter(|account| self.accounts.contains_key(account));
         match place(path) {
             Place::Container(proposals) => {
-                if let Some(account) = known {
-                    self.join(cgroup, account, path, now);
-                }
-                vec![Action::Ask { cgroup, path: path.to_vec(), proposals }]
+                let mut actions =
+                    known.map_or_else(Vec::new, |account| self.join(cgroup, account, path, now));
+                actions.push(Action::Ask { cgroup, path: path.to_vec(), proposals });
+                actions
             }
             place => {
                 let (account, mut actions) = match known {
                     Some(account) => (account, Vec::new()),
                     None => self.cgroup_account(path, place == Place::Cgroup),
                 };
-                self.join(cgroup, account, path, now);
+                actions.extend(self.join(cgroup, account, path, now));
                 actions.push(Action::Own(cgroup, account));
                 actions
             }
@@ -104,15 +105,17 @@ impl Book {
     }
 
     /// A cgroup is that account's from now on.
-    fn join(&mut self, cgroup: u32, account: u64, path: &[u8], now: SystemTime) {
-        let Some(member) = self.members.get_mut(&cgroup) else { return };
+    fn join(&mut self, cgroup: u32, account: u64, path: &[u8], now: SystemTime) -> Vec<Action> {
+        let Some(member) = self.members.get_mut(&cgroup) else { return Vec::new() };
         let joins = member.account.replace(account).is_none();
-        let Some(entry) = self.accounts.get_mut(&account) else { return };
+        let Some(entry) = self.accounts.get_mut(&account) else { return Vec::new() };
         entry.live += usize::from(joins && !member.removed);
-        entry.died = if entry.live > 0 { None } else { entry.died.or(Some(now)) };
+        let before = entry.died;
+        entry.died = if entry.live > 0 { None } else { before.or(Some(now)) };
         if entry.identity.id == id(path) {
             path.clone_into(&mut entry.path);
         }
+        if entry.died == before { Vec::new() } else { vec![entry.name(account)] }
     }
 
     /// The account of a cgroup that is no container: its own, or that of all others.
@@ -141,9 +144,8 @@ impl Book {
             let (settled, names) = self.settle(identity.workload());
             (workload, actions) = (Some(settled), names);
         }
-        let stored = workload.clone().unwrap_or_else(|| identity.workload());
-        actions.push(Action::Name(key, Stored::Account(Box::new(identity.clone()), stored)));
         let entry = Entry { identity: identity.into(), path: path.to_vec(), workload, died, shown, live };
+        actions.push(entry.name(key));
         self.accounts.insert(key, entry);
         (key, actions)
     }
@@ -182,7 +184,7 @@ impl Book {
         if held.is_none() {
             actions.push(Action::Own(cgroup, key));
         }
-        self.join(cgroup, key, &path, now);
+        actions.extend(self.join(cgroup, key, &path, now));
         if released {
             actions.extend(self.fold(cgroup));
         }
@@ -225,28 +227,32 @@ impl Book {
     }
 
     /// A cgroup's directory is gone: its account has no gauges any more, unless another cgroup is its too.
-    pub fn removed(&mut self, cgroup: u32, now: SystemTime) {
+    pub fn removed(&mut self, cgroup: u32, now: SystemTime) -> Vec<Action> {
         let member = self.members.get_mut(&cgroup).filter(|member| !member.removed);
-        let Some(member) = member else { return };
+        let Some(member) = member else { return Vec::new() };
         member.removed = true;
-        let Some(entry) = member.account.and_then(|account| self.accounts.get_mut(&account)) else { return };
+        let Some(account) = member.account else { return Vec::new() };
+        let Some(entry) = self.accounts.get_mut(&account) else { return Vec::new() };
         entry.live = entry.live.saturating_sub(1);
-        if entry.live == 0 {
-            entry.died = Some(now);
-            entry.shown = false;
+        if entry.live > 0 {
+            return Vec::new();
         }
+        entry.died = Some(now);
+        entry.shown = false;
+        vec![entry.name(account)]
     }
 
     /// A cgroup is gone for good: its row is folded, once its name is known.
     pub fn released(&mut self, cgroup: u32, now: SystemTime) -> Vec<Action> {
-        self.removed(cgroup, now);
+        let mut actions = self.removed(cgroup, now);
         let Some(member) = self.members.get_mut(&cgroup) else { return Vec::new() };
         if member.account.is_none() {
             member.released = true;
             // The last chance: the file outlives the cgroup by some ms.
             return self.ask(cgroup).into_iter().collect();
         }
-        self.fold(cgroup)
+        actions.extend(self.fold(cgroup));
+        actions
     }
 
     fn fold(&mut self, cgroup: u32) -> Vec<Action> {

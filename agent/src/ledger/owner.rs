@@ -164,8 +164,9 @@ impl Owner {
             },
             Kind::FirstExec => book.started(cgroup),
             Kind::Rmdir => {
-                book.removed(cgroup, now);
-                book.ask(cgroup).into_iter().collect()
+                let mut actions = book.removed(cgroup, now);
+                actions.extend(book.ask(cgroup));
+                actions
             }
             Kind::Release => book.released(cgroup, now),
             Kind::Populated | Kind::Frozen | Kind::Oom => Vec::new(),

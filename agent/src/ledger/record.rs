@@ -47,6 +47,14 @@ pub struct Entry {
     pub(super) live: usize,
 }
 
+impl Entry {
+    /// Writes down who this is, as what workload it counts, and when it died.
+    pub(super) fn name(&self, key: u64) -> Action {
+        let workload = self.workload.clone().unwrap_or_else(|| self.identity.workload());
+        Action::Name(key, Stored::Account(Box::new(Identity::clone(&self.identity)), workload, self.died))
+    }
+}
+
 /// One cgroup.
 #[derive(Debug)]
 pub struct Member {

@@ -160,7 +160,7 @@ fn what_an_agent_wrote_down_the_next_one_knows() {
     let identity = named(7, Kind::Container).identity;
     let workload = identity.workload();
     let names = vec![
-        (account, Stored::Account(Box::new(identity), workload.clone())),
+        (account, Stored::Account(Box::new(identity), workload.clone(), None)),
         (workload.key(), Stored::Workload(workload)),
     ];
     let mut book = Book::restore(names, vec![(7, account), (8, account)], now());
@@ -185,4 +185,21 @@ fn the_dead_go_after_they_were_shown_or_are_too_many_or_too_old() {
     unseen.released(7, now());
     assert_eq!(unseen.due(keep, 10, now() + keep * 3)[0].0, account);
     assert_eq!(unseen.due(keep, 0, now())[0].0, account);
+}
+
+#[test]
+fn when_it_died_is_written_down_and_taken_back_by_a_restart_of_the_container() {
+    let (mut book, account) = with_container();
+    let died = |actions: &[Action]| match actions {
+        [Action::Name(key, Stored::Account(_, _, died)), ..] if *key == account => Some(*died),
+        _ => None,
+    };
+    let actions = book.removed(7, now());
+    assert_eq!(died(&actions), Some(Some(now())));
+    let [Action::Name(key, stored)] = &actions[..] else { panic!("{actions:?}") };
+    let restored = Book::restore(vec![(*key, stored.clone())], Vec::new(), now() + Duration::from_mins(1));
+    assert_eq!(restored.accounts().map(|(_, entry)| entry.died).collect::<Vec<_>>(), [Some(now())]);
+    book.appeared(8, &path(), now());
+    let actions = book.answered(named(8, Kind::Container), now());
+    assert_eq!(died(&actions[1..]), Some(None), "{actions:?}");
 }
