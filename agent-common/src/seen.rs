@@ -4,7 +4,7 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// What the kernel says now: its cgroup and live threads.
+    /// What the kernel says now: its cgroup and live threads; 0 of a process that is over and was not waited for yet.
     pub kernel: u64,
     /// Our word in `PROC`; 0 where there was none and no room to make one.
     pub ours: u64,

@@ -48,23 +48,34 @@ extern "C" fn tasks(ctx: *const Context) -> i32 {
     }
     let task = Task(task);
     let tgid = task.tgid();
-    let threads = task.live_threads();
-    if task.pid() != tgid || threads == 0 {
-        return 0; // not a leader, or a process that is over
+    if task.pid() != tgid {
+        return 0; // not a leader
     }
-    let kernel = Word::new(cgroup_key(task.cgroup()), threads);
-    let seen = Seen { kernel: kernel.0, ours: enter(task, tgid, kernel), tgid, pad: 0 };
+    let seen = match task.live_threads() {
+        0 => Seen { kernel: 0, ours: word_of(tgid), tgid, pad: 0 },
+        threads => {
+            let kernel = Word::new(cgroup_key(task.cgroup()), threads);
+            Seen { kernel: kernel.0, ours: enter(task, tgid, kernel), tgid, pad: 0 }
+        }
+    };
     // SAFETY: `seen` is whole; a full buffer makes the kernel run this task again.
     let written = unsafe { bpf_seq_write(seq, (&raw const seen).cast(), SEEN_BYTES) };
     i32::from(written < 0)
 }
 
+/// Our word of a process; 0 where there is none.
+#[inline(always)]
+fn word_of(tgid: u32) -> u64 {
+    // SAFETY: a live map value.
+    PROC.get_ptr(tgid).map_or(0, |place| unsafe { atomic::load(place) })
+}
+
 /// Our word of a process, entered if there was none; 0 where there is no room.
 #[inline(always)]
 fn enter(task: Task, tgid: u32, kernel: Word) -> u64 {
-    if let Some(place) = PROC.get_ptr(tgid) {
-        // SAFETY: `place` is a live map value.
-        return unsafe { atomic::load(place) };
+    let ours = word_of(tgid);
+    if ours != 0 {
+        return ours;
     }
     if PROC.insert(tgid, kernel.0, BPF_NOEXIST.into()).is_err() {
         return 0;

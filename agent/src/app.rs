@@ -24,7 +24,7 @@ use crate::{
     },
     ledger::{Files, Owner, Reader, Settings, snapshot::Snapshot},
     privilege,
-    runtimes::{Roots, propose},
+    runtimes::{Roots, Source as RootSource, propose},
 };
 
 /// The eBPF object that this agent was built with.
@@ -45,6 +45,8 @@ pub struct Run {
     pub programs: Option<PathBuf>,
     /// Room for processes.
     pub proc_entries: Option<u32>,
+    /// Room in `ROWS`, for tests of a full one.
+    pub rows_entries: Option<u32>,
     /// Bytes of the ring buffer.
     pub ring_bytes: Option<u32>,
 }
@@ -54,7 +56,7 @@ pub struct Run {
 /// # Errors
 /// One sentence that says what is missing and what to do.
 pub fn run(run: &Run) -> Result<()> {
-    require_root("run")?;
+    require_root("run", "load kernel programs")?;
     let listener = listen(run.config.listen)?;
     let hierarchies = Hierarchies::read()?;
     let counted = counted(&hierarchies, &run.config)?;
@@ -71,6 +73,16 @@ pub fn run(run: &Run) -> Result<()> {
         .inspect_err(|error| tracing::warn!("what kernel programs say in words stays unheard: {error}"));
     // While another root process may still be looked at: a daemon's command line and mount namespace tell its root.
     let roots = Roots::find(run.config.docker_root.as_deref());
+    for root in &roots.docker {
+        let path = root.path.join("containers");
+        match std::fs::read_dir(&path) {
+            Ok(_) => tracing::info!("names of containers come from {} ({})", path.display(), root.source),
+            Err(error) if root.source == RootSource::Given => {
+                tracing::warn!("no names of containers: {}: {error}", path.display());
+            }
+            Err(_) => {} // its daemon may start later
+        }
+    }
     for problem in &roots.problems {
         tracing::warn!("{problem}: containers of that dockerd may stay without names");
     }
@@ -95,16 +107,16 @@ pub fn run(run: &Run) -> Result<()> {
 ///
 /// # Errors
 /// This is not root.
-pub fn require_root(command: &str) -> Result<()> {
+pub fn require_root(command: &str, to: &str) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
-        bail!("`plimsoll {command}` needs root to load kernel programs: run it with sudo");
+        bail!("`plimsoll {command}` needs root to {to}: run it with sudo");
     }
     Ok(())
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener> {
     let listener = TcpListener::bind(address)
-        .with_context(|| format!("listen on {address}: choose another address with --listen"))?;
+        .with_context(|| format!("cannot listen on {address} (another agent? else choose with --listen)"))?;
     listener.set_nonblocking(true).context("prepare the listening socket")?;
     Ok(listener)
 }
@@ -136,6 +148,7 @@ fn start(run: &Run, counted: &Hierarchy) -> Result<Kernel> {
         takeover: run.takeover,
         object,
         proc_entries: run.proc_entries,
+        rows_entries: run.rows_entries,
         ring_bytes: run.ring_bytes,
         hierarchy_id: counted.hierarchy_id,
         own_cgroup: cgroup::id_of(&cgroup::directory(&counted.mount, &own))

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     io::{BufRead, BufReader, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
@@ -130,6 +131,20 @@ impl Storm {
     fn tell(&mut self) -> Result<()> {
         writeln!(self.input).context("tell the load to go on")
     }
+}
+
+/// One fork in each of so many cgroups below one: each has a row then, and no process.
+pub fn fork_in_many(name: &str, number: u64) -> Result<Cgroup> {
+    let parent = Cgroup::create(name)?;
+    for n in 0..number {
+        let child = parent.path().join(n.to_string());
+        fs::create_dir(&child).with_context(|| format!("create {}", child.display()))?;
+    }
+    let each = "for each in */; do echo $$ > $each/cgroup.procs; (:); done";
+    let status =
+        Command::new("sh").args(["-c", each]).current_dir(parent.path()).status().context("start sh")?;
+    ensure!(status.success(), "fork in many cgroups: {status}");
+    Ok(parent)
 }
 
 fn line(output: &mut impl BufRead) -> Result<String> {

@@ -1,6 +1,6 @@
 //! When a map or the ring buffer is full, that is told, nothing is shown wrong, and all is well again with room.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -11,7 +11,7 @@ use plimsoll_tests::{
     page::Page,
     pins::Pins,
     report::Case,
-    storm::{Plan, Storm},
+    storm::{Plan, Storm, fork_in_many},
 };
 
 const DEGRADED: &str = "plimsoll_account_degraded";
@@ -56,6 +56,40 @@ fn a_full_process_map_is_told_and_repaired_with_room() -> Result<()> {
         compare_gauges(case, "repaired", &page, &first)?;
         left_out.end()?;
         compare_gauges(case, "at the end", &agent.scrape()?, &late)
+    })
+}
+
+/// Directories below one, and itself.
+fn directories(place: &Path) -> Result<u64> {
+    let mut number = 1;
+    for entry in fs::read_dir(place)?.flatten().filter(|entry| entry.path().is_dir()) {
+        number += directories(&entry.path())?;
+    }
+    Ok(number)
+}
+
+#[test]
+fn a_full_map_of_cgroups_is_told_and_their_processes_are_read_from_files() -> Result<()> {
+    Case::run("a_full_map_of_cgroups_is_told_and_their_processes_are_read_from_files", |case| {
+        let (pins, late) = (Pins::new()?, Cgroup::create("late")?);
+        let room = directories(late.hierarchy().root())? + 10;
+        let agent = Agent::start(&pins, &["--rows-entries", &room.to_string()])?;
+        let crowd = fork_in_many("crowd", room + 20)?;
+        let mut left_out = Storm::start(&late, &held(20))?;
+        left_out.done()?;
+        let id = late.id();
+        let page = agent.scrape()?;
+        case.compare("the account is degraded", page.find(DEGRADED, &[("id", &id)])?, Some(1));
+        let lost = page.count("plimsoll_kernel_tally_total", &[("tally", "rows_full")])?;
+        case.prove("the loss is counted", lost > 0);
+        compare_gauges(case, "with a full map", &page, &late)?;
+        drop(crowd);
+        let agent = {
+            agent.kill()?;
+            Agent::start(&pins, &[])?
+        };
+        left_out.end()?;
+        compare_gauges(case, "with room again", &agent.scrape()?, &late)
     })
 }
 

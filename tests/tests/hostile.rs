@@ -1,6 +1,6 @@
 //! Names from outside cannot break the page, however they look and however many there are.
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, process::Command};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, process::Command, thread, time::Duration};
 
 use anyhow::Result;
 use plimsoll_tests::{
@@ -14,6 +14,7 @@ use plimsoll_tests::{
     report::Case,
     settings::scaled,
     storm::{Plan, Storm},
+    wait,
 };
 
 /// More than 10,000 containers of 40 series need; a page beyond it is not bounded.
@@ -39,6 +40,36 @@ fn a_cgroup_whose_name_is_no_text_is_shown_escaped() -> Result<()> {
         case.prove("Prometheus takes the page", prometheus::takes(agent.address())?);
         Ok(())
     })
+}
+
+#[test]
+fn cgroups_that_are_named_like_containers_keep_the_page_bounded_and_the_container_its_counts() -> Result<()> {
+    Case::run(
+        "cgroups_that_are_named_like_containers_keep_the_page_bounded_and_the_container_its_counts",
+        |case| {
+            let (pins, user, id) = (Pins::new()?, Cgroup::create("forger")?, "4f".repeat(32));
+            let agent = Agent::start(&pins, &[])?;
+            let holder = Cgroup::create("holder")?;
+            let container = holder.child(&format!("docker-{id}.scope"))?;
+            let counted = one_fork(&container)?;
+            wait::until_true("it has an account", || Ok(totals(&agent.scrape()?, &container.id()).is_ok()))?;
+            let forged = user.path().join(format!("docker-{id}.scope"));
+            fs::create_dir(&forged)?;
+            let pid = Command::new("sh")
+                .args(["-c", "echo $$ > cgroup.procs; (:); (:)"])
+                .current_dir(&forged)
+                .status()?;
+            case.prove("forks in the forged one", pid.success());
+            for n in 0..scaled(20_000) {
+                fs::create_dir(user.path().join(format!("lxc.payload.u{n}")))?;
+            }
+            thread::sleep(Duration::from_secs(8));
+            let page = agent.scrape()?;
+            case.compare("counts of the container", totals(&page, &container.id())?, counted);
+            case.prove(format_args!("a page of {} bytes is bounded", page.size), page.size < LARGEST_PAGE);
+            Ok(())
+        },
+    )
 }
 
 #[test]

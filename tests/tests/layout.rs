@@ -23,7 +23,7 @@ use plimsoll_tests::{
     pins::Pins,
     report::Case,
     settings::{next_agent, scaled},
-    storm::{Plan, Storm},
+    storm::{Plan, Storm, fork_in_many},
     wait,
 };
 
@@ -74,7 +74,7 @@ fn another_layout_that_is_killed_while_it_takes_over_loses_nothing() -> Result<(
             let set = |layout: u32| pins.path().join(format!("plimsoll/v{layout}"));
             let older = Agent::start(&pins, &[])?;
             let dead = leave_a_dead_cgroup(&older)?;
-            let (many, forks) = fork_in_many(u32::try_from(scaled(MANY))?)?;
+            let many = fork_in_many("many", scaled(MANY))?;
             let plan = Plan { live_processes: 10, live_threads: 10, ..Plan::endless("fork") };
             let storm = Storm::start(&cgroup, &plan)?;
             storm.wait_for_events(scaled(1_000));
@@ -90,7 +90,11 @@ fn another_layout_that_is_killed_while_it_takes_over_loses_nothing() -> Result<(
             let page = newer.scrape()?;
             compare_totals(case, "of the dead", totals(&page, &dead.0)?, dead.1);
             let of_many = page.all("plimsoll_container_forks_total", &[]).filter(|one| is_below(one, &many));
-            case.compare("forks in many", of_many.map(|one| one.value).sum(), forks);
+            case.compare(
+                "forks in many",
+                of_many.map(|one| one.value).sum(),
+                f64::from(u32::try_from(scaled(MANY))?),
+            );
             case.prove("nothing of the older layout is left", !set(1).exists());
         }
         case.prove(
@@ -119,18 +123,6 @@ fn wait_for_the_moment(kill: u32, newer: &Path, many: &Cgroup) -> Result<()> {
 
 fn is_below(sample: &Sample, parent: &Cgroup) -> bool {
     sample.labels.get("id").is_some_and(|id| id.starts_with(&format!("{}/", parent.id())))
-}
-
-/// One fork in each of so many cgroups below one: as many rows.
-fn fork_in_many(number: u32) -> Result<(Cgroup, f64)> {
-    let parent = Cgroup::create("many")?;
-    for n in 0..number {
-        fs::create_dir(parent.path().join(n.to_string()))?;
-    }
-    let each = "for each in */; do echo $$ > $each/cgroup.procs; (:); done";
-    let status = Command::new("sh").args(["-c", each]).current_dir(parent.path()).status()?;
-    ensure!(status.success(), "fork in many cgroups: {status}");
-    Ok((parent, number.into()))
 }
 
 /// As [`wait`] does, but before all others and without a rest: what is done in a millisecond is seen.

@@ -80,6 +80,41 @@ fn pins_with_a_part_missing_are_refused_and_moved_aside_on_demand() -> Result<()
 }
 
 #[test]
+fn pins_under_each_others_names_are_refused() -> Result<()> {
+    Case::run("pins_under_each_others_names_are_refused", |case| {
+        let swaps = [
+            ("programs/fold", "programs/retire"),
+            ("links/on_exit", "links/on_exec"),
+            ("maps/S_OOM", "maps/S_EXEC"),
+        ];
+        for (one, other) in swaps {
+            let pins = Pins::new()?;
+            Agent::start(&pins, &[])?.stop()?;
+            let set = pins.path().join("plimsoll").join(format!("v{}", plimsoll_common::LAYOUT));
+            fs::rename(set.join(one), set.join("swapped"))?;
+            fs::rename(set.join(other), set.join(one))?;
+            fs::rename(set.join("swapped"), set.join(other))?;
+            gives_up(case, Agent::spawn(&pins, &[])?, &["--takeover"])?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_link_in_the_place_of_the_pins_leads_nowhere() -> Result<()> {
+    Case::run("a_link_in_the_place_of_the_pins_leads_nowhere", |case| {
+        let (pins, elsewhere) = (Pins::new()?, tempfile::tempdir()?);
+        fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o700))?;
+        let precious = elsewhere.path().join("stage/precious");
+        fs::create_dir_all(&precious)?;
+        std::os::unix::fs::symlink(elsewhere.path(), pins.path().join("plimsoll"))?;
+        gives_up(case, Agent::spawn(&pins, &[])?, &["no directory"])?;
+        case.prove("what is elsewhere is still there", precious.exists());
+        fs::remove_file(pins.path().join("plimsoll")).context("remove the link")
+    })
+}
+
+#[test]
 fn a_user_without_rights_is_told_what_to_do() -> Result<()> {
     Case::run("a_user_without_rights_is_told_what_to_do", |case| {
         let program = tempfile::NamedTempFile::with_prefix("plimsoll-test-agent")?;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{BPFFS, table::table};
+use super::{BPFFS, say, table::table};
 use crate::{
     app,
     cgroup::Hierarchies,
@@ -72,12 +72,12 @@ impl Arguments {
         lines.push(memory_line());
         lines.extend(docker_lines(&config));
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&lines)?);
+            say(serde_json::to_string_pretty(&lines)?)?;
         } else {
             let rows = lines.iter().map(|Line { feature, state, reason }| {
                 vec![feature.clone(), state.as_str().into(), reason.clone()]
             });
-            println!("{}", table(&["FEATURE", "STATE", "REASON"], rows, &[]));
+            say(table(&["FEATURE", "STATE", "REASON"], rows, &[]))?;
         }
         let missing = lines.iter().any(|line| line.state == State::Missing);
         Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -85,7 +85,7 @@ impl Arguments {
 }
 
 fn privilege_line() -> Line {
-    if let Err(error) = app::require_root("run") {
+    if let Err(error) = app::require_root("run", "load kernel programs") {
         return line("privilege", State::Missing, error.to_string());
     }
     let mut kept: Vec<_> = privilege::needed(version(&release())).iter().map(ToString::to_string).collect();

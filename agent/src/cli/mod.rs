@@ -5,9 +5,14 @@ mod ps;
 mod run;
 mod table;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -72,14 +77,23 @@ impl Cli {
 
 impl Cleanup {
     fn run(self) -> Result<ExitCode> {
-        crate::app::require_root("cleanup")?;
+        crate::app::require_root("cleanup", "remove kernel programs")?;
         let path = self.bpffs.display();
         if pins::remove_all(&self.bpffs)? {
-            println!("removed: no program, map or pin of Plimsoll is left in {path}");
+            say(format_args!("removed: no program, map or pin of Plimsoll is left in {path}"))?;
         } else {
-            println!("nothing is pinned in {path}");
+            say(format_args!("nothing is pinned in {path}"))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Prints a line. Whoever stopped reading, as `head` does, misses nothing.
+fn say(line: impl Display) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("write to stdout"),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::table::table;
+use super::{say, table::table};
 use crate::exporter::{
     accounts::{Accounts, Row},
     client,
@@ -37,19 +37,20 @@ impl Arguments {
             .context("start the runtime")?;
         let answer = runtime.block_on(client::get(self.agent, PATH))?;
         if self.json {
-            print!("{}", String::from_utf8_lossy(&answer));
+            say(String::from_utf8_lossy(&answer).trim_end())?;
             return Ok(ExitCode::SUCCESS);
         }
         let Accounts { containers } =
             serde_json::from_slice(&answer).context("understand the agent's answer")?;
-        let shown: Vec<_> =
+        let mut shown: Vec<_> =
             containers.iter().filter(|row| self.all || (is_container(row) && row.alive)).collect();
         if shown.is_empty() {
-            println!("no container runs here (--all shows other cgroups and dead containers)");
+            say("no container runs here (--all shows other cgroups and dead containers)")?;
             return Ok(ExitCode::SUCCESS);
         }
         let heading = ["NAME", "PROCESSES", "THREADS", "FORKS", "EXECS", "EXITS", "AGE"];
-        println!("{}", table(&heading, shown.into_iter().map(line), &[1, 2, 3, 4, 5, 6]));
+        shown.sort_unstable_by_key(|row| shown_name(row));
+        say(table(&heading, shown.into_iter().map(line), &[1, 2, 3, 4, 5, 6]))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -58,8 +59,12 @@ fn is_container(row: &Row<'_>) -> bool {
     matches!(&*row.kind, "container" | "unresolved")
 }
 
+fn shown_name<'a>(row: &'a Row<'_>) -> &'a str {
+    if row.name.is_empty() { &row.id } else { &row.name }
+}
+
 fn line(row: &Row<'_>) -> Vec<String> {
-    let name = if row.name.is_empty() { &row.id } else { &row.name };
+    let name = shown_name(row);
     let gauge = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| value.to_string());
     let exits = row.exits.ok + row.exits.error + row.exits.signal;
     vec![
@@ -69,7 +74,7 @@ fn line(row: &Row<'_>) -> Vec<String> {
         row.forks.to_string(),
         row.execs.to_string(),
         exits.to_string(),
-        row.started.map_or_else(|| "-".into(), |started| age(now() - started)),
+        row.started.filter(|_| row.alive).map_or_else(|| "-".into(), |started| age(now() - started)),
     ]
 }
 

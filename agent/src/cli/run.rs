@@ -48,6 +48,9 @@ pub(super) struct Arguments {
     /// Room for processes in the kernel's map.
     #[arg(long, hide = true, value_name = "N")]
     proc_entries: Option<u32>,
+    /// Room for cgroups in the kernel's map.
+    #[arg(long, hide = true, value_name = "N")]
+    rows_entries: Option<u32>,
     /// Bytes of the ring buffer, a power of two and pages.
     #[arg(long, hide = true, value_name = "N")]
     ring_bytes: Option<u32>,
@@ -72,6 +75,7 @@ impl Arguments {
             takeover: self.takeover,
             programs: self.programs,
             proc_entries: self.proc_entries,
+            rows_entries: self.rows_entries,
             ring_bytes: self.ring_bytes,
         })?;
         Ok(ExitCode::SUCCESS)

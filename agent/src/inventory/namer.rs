@@ -91,10 +91,11 @@ impl Namer {
     }
 }
 
-/// The innermost container that its runtime confirms; else the outermost that the path looks like.
+/// The outermost container that its runtime confirms: what a container names the cgroups in it is its own affair. Else the
+/// outermost that the path looks like.
 fn answer(roots: &Roots, labels: &[String], cgroup: u32, path: &[u8], proposals: &[Proposal]) -> Answer {
     let mut problem = None;
-    for proposal in proposals {
+    for proposal in proposals.iter().rev() {
         match confirm(roots, proposal, labels) {
             Ok(Some(metadata)) => {
                 let path = ancestor(path, proposal.depth).to_vec();

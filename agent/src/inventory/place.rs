@@ -26,6 +26,10 @@ pub fn place(path: &[u8]) -> Place {
     if !proposals.is_empty() {
         return Place::Container(proposals);
     }
+    // A cgroup that is named like the sum is in it: an id occurs once.
+    if path == b"/other" {
+        return Place::Other;
+    }
     if depth(path) <= NEAR || UNITS.iter().any(|unit| path.ends_with(unit)) {
         Place::Cgroup
     } else {
@@ -52,7 +56,8 @@ mod tests {
 
     #[test]
     fn units_and_cgroups_near_the_root_have_accounts_the_rest_is_summed() {
-        let table: [(&[u8], Place); 6] = [
+        let table: [(&[u8], Place); 7] = [
+            (b"/other", Place::Other),
             (b"/", Place::Cgroup),
             (b"/a", Place::Cgroup),
             (b"/a/b", Place::Cgroup),

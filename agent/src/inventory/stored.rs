@@ -16,8 +16,8 @@ pub type Value = [u8; NAME_LEN];
 /// Who a sum belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
-    /// An account, with the workload it counts for, and when its last cgroup went.
-    Account(Box<Identity>, Workload, Option<SystemTime>),
+    /// An account, with the workload it counts for once that is settled, and when its last cgroup went.
+    Account(Box<Identity>, Option<Workload>, Option<SystemTime>),
     /// A workload.
     Workload(Workload),
 }
@@ -34,7 +34,10 @@ impl Stored {
             }
             Self::Account(identity, workload, died) => {
                 fields.push("a");
-                fields.workload(workload);
+                match workload {
+                    Some(workload) => fields.workload(workload),
+                    None => ["", ""].into_iter().for_each(|field| fields.push(field)),
+                }
                 fields.time(*died);
                 fields.identity(identity);
             }
@@ -49,7 +52,9 @@ impl Stored {
         match fields.next()? {
             "w" => Some(Self::Workload(fields.workload()?)),
             "a" => {
-                let (workload, died) = (fields.workload()?, fields.time());
+                let (kind, name) = (fields.next()?, fields.owned()?);
+                let workload = WorkloadKind::from_name(kind).map(|kind| Workload { kind, name });
+                let died = fields.time();
                 Some(Self::Account(Box::new(fields.identity()?), workload, died))
             }
             _ => None,
@@ -184,8 +189,9 @@ mod tests {
         for text in ["", "shop", &long] {
             let workload = Workload { kind: WorkloadKind::Image, name: text.into() };
             let died = Some(UNIX_EPOCH + Duration::from_millis(1_795_380_999_001));
-            let account = |died| Stored::Account(Box::new(identity(text)), workload.clone(), died);
-            for stored in [account(None), account(died), Stored::Workload(workload.clone())] {
+            let account = |workload, died| Stored::Account(Box::new(identity(text)), workload, died);
+            let settled = Some(workload.clone());
+            for stored in [account(None, None), account(settled, died), Stored::Workload(workload.clone())] {
                 assert_eq!(Stored::decode(&stored.encode()).as_ref(), Some(&stored));
             }
         }
@@ -197,7 +203,7 @@ mod tests {
         identity.labels = (0..100).map(|n| (format!("key{n}"), "v".repeat(100))).collect();
         let workload = identity.workload();
         let Some(Stored::Account(found, ..)) =
-            Stored::decode(&Stored::Account(Box::new(identity), workload, None).encode())
+            Stored::decode(&Stored::Account(Box::new(identity), Some(workload), None).encode())
         else {
             panic!("not an account")
         };

@@ -93,6 +93,7 @@ pub fn check(directory: &Path, names: impl Iterator<Item = &'static str>) -> Res
     for Shape { name, kind, key, value, .. } in
         names.flat_map(|name| SHAPES.iter().filter(move |shape| shape.name == name))
     {
+        check_name(directory, name)?;
         let path = directory.join(name);
         let info = aya::maps::MapInfo::from_pin(&path).map_err(|error| format!("map {name}: {error}"))?;
         let found_kind = info.map_type().map_err(|error| format!("map {name}: {error}"))?;
@@ -105,6 +106,18 @@ pub fn check(directory: &Path, names: impl Iterator<Item = &'static str>) -> Res
         }
     }
     Ok(())
+}
+
+/// Holds the name of the map pinned as `name` against it.
+///
+/// # Errors
+/// A sentence that says what it is instead.
+pub fn check_name(directory: &Path, name: &str) -> Result<(), String> {
+    let info =
+        aya::maps::MapInfo::from_pin(directory.join(name)).map_err(|error| format!("map {name}: {error}"))?;
+    let found = info.name_as_str().unwrap_or_default();
+    // The kernel keeps 15 bytes of a name.
+    if !found.is_empty() && name.starts_with(found) { Ok(()) } else { Err(format!("map {name} is {found}")) }
 }
 
 /// Opens the map `name` in `directory`.
@@ -271,6 +284,8 @@ impl Maps {
         let map = match name {
             names::PROC => self.proc.map(),
             names::ROWS => self.rows.map(),
+            names::NAMES => self.names.map(),
+            names::OWNERS => self.owners.map(),
             _ => self.folded.map(),
         };
         map.info().map(|info| info.max_entries().into()).map_err(Error::map("look at", name))

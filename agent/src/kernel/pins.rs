@@ -3,15 +3,15 @@
 
 use std::{
     fs::{self, DirBuilder, File},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg},
-    sys::statfs::{BPF_FS_MAGIC, statfs},
+    fcntl::{Flock, FlockArg, OFlag},
+    sys::statfs::{BPF_FS_MAGIC, fstatfs, statfs},
 };
 use plimsoll_common::LAYOUT;
 
@@ -52,7 +52,18 @@ impl Pins {
             }
             _ => {}
         }
-        let directory = File::open(&root).map_err(Error::pin("open", &root))?;
+        let foreign = |reason: &str| Error::Foreign { path: root.clone(), reason: reason.to_owned() };
+        // A link would lead root to a directory of somebody's choice, to remove and create in it.
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let directory = File::options().read(true).custom_flags(flags.bits()).open(&root);
+        let directory = directory.map_err(|source| match source.raw_os_error() {
+            Some(libc::ELOOP | libc::ENOTDIR) => foreign("it is no directory"),
+            _ => Error::pin("open", &root)(source),
+        })?;
+        let kind = fstatfs(&directory).map_err(Error::pin("look at", &root))?;
+        if kind.filesystem_type() != BPF_FS_MAGIC {
+            return Err(foreign("something else is mounted there"));
+        }
         let owner = directory.metadata().map_err(Error::pin("look at", &root))?;
         if owner.uid() != 0 || owner.mode() & 0o077 != 0 || !owner.is_dir() {
             let reason =

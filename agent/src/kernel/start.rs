@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aya::programs::ProgramInfo;
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -19,8 +20,8 @@ use super::{
     maps::{self, Maps, Meta},
     pins::Pins,
     plan::{Decision, Facts, plan, release},
-    programs::{COMMANDS, HOOKS, ITERATOR, Need},
-    selftest, statuses,
+    programs::{COMMANDS, HOOKS, Hook, ITERATOR, Need},
+    selftest, statuses, sys,
 };
 
 /// What a start depends on.
@@ -36,6 +37,8 @@ pub struct Options {
     pub object: Vec<u8>,
     /// Room in `PROC`; `None`: what the object says.
     pub proc_entries: Option<u32>,
+    /// Room in `ROWS`; `None`: what the object says.
+    pub rows_entries: Option<u32>,
     /// Bytes of the ring buffer; `None`: what the object says.
     pub ring_bytes: Option<u32>,
     /// The hierarchy whose cgroups are counted; 0 is cgroup2.
@@ -132,7 +135,10 @@ fn set_aside(pins: &Pins, options: &Options, set: &Path, reason: String) -> Resu
         return Err(Error::Foreign { path: set.to_owned(), reason });
     }
     let aside = pins.set_aside(set)?;
-    tracing::warn!("pins that could not be adopted are now in {}", aside.display());
+    tracing::warn!(
+        "pins that could not be adopted are now in {}: their programs run on, for nobody, until `plimsoll cleanup`",
+        aside.display()
+    );
     Ok(())
 }
 
@@ -179,16 +185,35 @@ pub(super) fn other_hierarchy(found: u32, wanted: u32) -> String {
 /// Reads what a set of pins is, if it is whole.
 fn look(directory: &Path) -> Result<Meta, String> {
     maps::check_shapes(&directory.join("maps"))?;
-    for hook in HOOKS.iter().filter(|hook| hook.need == Need::Required) {
-        is_a("bpf-link", &directory.join("links").join(hook.entry))?;
-        is_a("bpf-map", &directory.join("maps").join(hook.slot))?;
+    let attached =
+        |hook: &&Hook| hook.need == Need::Required || directory.join("links").join(hook.entry).exists();
+    for hook in HOOKS.iter().filter(attached) {
+        let program = program_at(&directory.join("programs").join(hook.entry), hook.entry)?;
+        let link = directory.join("links").join(hook.entry);
+        is_a("bpf-link", &link)?;
+        if sys::program_of_link(&link).map_err(|error| format!("{}: {error}", link.display()))? != program {
+            return Err(format!("{} attaches another program than {}", link.display(), hook.entry));
+        }
+        maps::check_name(&directory.join("maps"), hook.slot)?;
     }
     is_a("bpf-link", &directory.join("links").join(ITERATOR))?;
     for name in COMMANDS {
-        is_a("bpf-prog", &directory.join("programs").join(name))?;
+        program_at(&directory.join("programs").join(name), name)?;
     }
     let meta = maps::read_meta(&directory.join("maps"), LAYOUT).map_err(|error| error.to_string())?;
     meta.ok_or_else(|| "they were never finished, or are of another layout".into())
+}
+
+/// The id of the program pinned at `path`, if it has this name.
+fn program_at(path: &Path, name: &str) -> Result<u32, String> {
+    is_a("bpf-prog", path)?;
+    let info = ProgramInfo::from_pin(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    // The kernel keeps 15 bytes of a name.
+    if info.name_as_str().is_some_and(|found| !found.is_empty() && name.starts_with(found)) {
+        Ok(info.id())
+    } else {
+        Err(format!("{} is the program {}", path.display(), info.name_as_str().unwrap_or("without a name")))
+    }
 }
 
 /// Opens a pin and asks /proc what kind it is.
@@ -233,6 +258,7 @@ fn upgrade(directory: &Path, options: &Options, meta: Meta) -> Result<Started, E
     loader.iterator()?;
     loader.attach(plan)?;
     loader.commands()?;
+    selftest::own_record(&Commands::open(directory)?.iterate()?, options.own_cgroup)?;
     maps::write_meta(&directory.join("maps"), meta)?;
     Ok(Started::Upgraded)
 }
@@ -242,7 +268,8 @@ fn load(options: &Options, directory: &Path) -> Result<(Loader, Vec<Decision>), 
     let plan = plan(&facts(Ok(&types)))?;
     let mut globals = types.globals;
     globals.push((names::HIERARCHY_ID, options.hierarchy_id));
-    let sizes: Vec<_> = [(names::PROC, options.proc_entries), (names::EVENTS, options.ring_bytes)]
+    let (proc, rows) = (options.proc_entries, options.rows_entries);
+    let sizes: Vec<_> = [(names::PROC, proc), (names::ROWS, rows), (names::EVENTS, options.ring_bytes)]
         .into_iter()
         .filter_map(|(name, size)| Some((name, size?)))
         .collect();

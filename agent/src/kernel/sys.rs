@@ -13,6 +13,7 @@ use std::{
 use aya::Pod;
 
 const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_UPDATE: libc::c_long = 29;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 
@@ -42,6 +43,36 @@ pub(super) fn object_get(path: &Path) -> io::Result<OwnedFd> {
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the kernel just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The id of the program that the link pinned at `path` attaches.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn program_of_link(path: &Path) -> io::Result<u32> {
+    /// The beginning of `struct bpf_link_info`: kind, link, program; the kernel fills as much as there is room for.
+    #[repr(C)]
+    struct Info {
+        kind: u32,
+        id: u32,
+        program: u32,
+        pad: u32,
+    }
+    #[repr(C)]
+    struct Attribute {
+        bpf_fd: u32,
+        info_len: u32,
+        info: u64,
+    }
+    let link = object_get(path)?;
+    let mut info = Info { kind: 0, id: 0, program: 0, pad: 0 };
+    let bpf_fd = u32::try_from(link.as_raw_fd()).map_err(io::Error::other)?;
+    let info_len = u32::try_from(size_of::<Info>()).map_err(io::Error::other)?;
+    bpf(
+        BPF_OBJ_GET_INFO_BY_FD,
+        &mut Attribute { bpf_fd, info_len, info: std::ptr::from_mut(&mut info) as u64 },
+    )?;
+    Ok(info.program)
 }
 
 /// Puts another program behind a link, in one step (kernel >= 5.7; not for tracing links).

@@ -48,8 +48,8 @@ impl Audit {
         let found: HashSet<_> = wrong.chain(stale).chain(holes).collect();
         let corrections: Vec<_> = found.intersection(&self.suspects).copied().collect();
         self.suspects = found.into_iter().filter(|suspect| !corrections.contains(suspect)).collect();
-        let untracked =
-            seen.iter().filter(|record| record.ours == 0).map(|record| Word(record.kernel).cgroup());
+        let untracked = seen.iter().filter(|record| record.ours == 0 && record.kernel != 0);
+        let untracked = untracked.map(|record| Word(record.kernel).cgroup());
         Findings { corrections, suspects: !self.suspects.is_empty(), untracked: untracked.collect() }
     }
 }
@@ -98,6 +98,17 @@ mod tests {
                 super::Findings::default()
             );
         }
+    }
+
+    #[test]
+    fn a_zombie_is_known_and_has_no_entry() {
+        let word = Word::new(7, 1).0;
+        let mut audit = Audit::default();
+        let findings = audit.pass(&[], &[seen(1, 0, 0)], &HashMap::new());
+        assert_eq!(findings, super::Findings::default());
+        audit.pass(&[(1, word)], &[seen(1, word, 0)], &HashMap::new());
+        let findings = audit.pass(&[(1, word)], &[seen(1, word, 0)], &HashMap::new());
+        assert_eq!(findings.corrections, [Correction { tgid: 1, from: word, to: 0 }]);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::inventory::{Answer, Place, Stored, account_key, id, place};
 
 /// Workloads with a name of their own; what comes later counts for "other".
 const MAX_WORKLOADS: usize = 2_000;
-/// Accounts of cgroups that are no container; what comes later counts for `/other`.
+/// Live accounts of cgroups that are no container, and as many that look like one and have no name; what comes later
+/// counts for `/other`.
 const MAX_CGROUPS: usize = 1_000;
 /// When a container that has no name yet, or just executed its first program, is looked up again.
 const ASK_AGAIN: [Duration; 4] =
@@ -46,10 +47,13 @@ impl Book {
                 }
                 Stored::Account(identity, workload, died) => {
                     let path = identity.id.clone().into_bytes();
+                    if let Some(workload) = &workload {
+                        book.workloads.entry(workload.clone()).or_insert_with(|| workload.key());
+                    }
                     let entry = Entry {
                         identity: Arc::from(identity),
                         path,
-                        workload: Some(workload),
+                        workload,
                         died: died.or(Some(now)),
                         shown: false,
                         live: 0,
@@ -69,6 +73,18 @@ impl Book {
     /// All cgroups that are known.
     pub fn members(&self) -> impl Iterator<Item = (u32, &Member)> {
         self.members.iter().map(|(cgroup, member)| (*cgroup, member))
+    }
+
+    /// How many names are written down.
+    #[must_use]
+    pub fn names(&self) -> u64 {
+        (self.accounts.len() + self.workloads.len()) as u64
+    }
+
+    /// Of how many cgroups it is written down whose they are.
+    #[must_use]
+    pub fn owned(&self) -> u64 {
+        self.members.values().filter(|member| member.account.is_some()).count() as u64
     }
 
     /// All workloads with their keys.
@@ -122,16 +138,26 @@ impl Book {
     fn cgroup_account(&mut self, path: &[u8], own: bool) -> (u64, Vec<Action>) {
         let own_identity = Identity::cgroup(id(path), Kind::Cgroup);
         let key = account_key(&own_identity);
-        let taken = || self.accounts.values().filter(|entry| entry.identity.kind == Kind::Cgroup).count();
-        if own && (self.accounts.contains_key(&key) || taken() < MAX_CGROUPS) {
-            return self.open(own_identity, path, true);
+        if own && (self.accounts.contains_key(&key) || self.has_room(Kind::Cgroup)) {
+            return self.open(key, own_identity, path, true);
         }
-        self.open(Identity::cgroup("/other".into(), Kind::Other), b"/other", true)
+        let others = Identity::cgroup("/other".into(), Kind::Other);
+        self.open(account_key(&others), others, b"/other", true)
     }
 
-    /// The account of `identity`, opened if there is none. `settle`: its workload is known for good.
-    fn open(&mut self, identity: Identity, path: &[u8], settle: bool) -> (u64, Vec<Action>) {
-        let key = account_key(&identity);
+    /// Whether there may be one more live account of that kind.
+    fn has_room(&self, kind: Kind) -> bool {
+        let live = |entry: &&Entry| entry.identity.kind == kind && entry.died.is_none();
+        self.accounts.values().filter(live).count() < MAX_CGROUPS
+    }
+
+    /// Whether another cgroup is that container already: whoever may make cgroups may name one like it.
+    fn is_impostor(&self, key: u64, path: &[u8]) -> bool {
+        self.accounts.get(&key).is_some_and(|entry| entry.live > 0 && entry.path != path)
+    }
+
+    /// The account `key` as that of `identity`, opened if there is none. `settle`: its workload is known for good.
+    fn open(&mut self, key: u64, identity: Identity, path: &[u8], settle: bool) -> (u64, Vec<Action>) {
         let found = self.accounts.get(&key);
         let mut workload = found.and_then(|entry| entry.workload.clone());
         if found.is_some_and(|entry| *entry.identity == identity) && (workload.is_some() || !settle) {
@@ -173,18 +199,38 @@ impl Book {
             return actions;
         }
         let key = account_key(&identity);
+        let unnamed = identity.kind == Kind::Unresolved && !self.accounts.contains_key(&key);
+        let no_room = unnamed && !self.has_room(Kind::Unresolved);
+        if held.is_none() && (no_room || self.is_impostor(key, &path)) {
+            let (account, opened) = self.cgroup_account(&path, !no_room);
+            actions.extend(opened);
+            return self.settled_in(cgroup, account, &path, actions, now);
+        }
         let identity = self.with_start(key, identity);
         // A cgroup never leaves an account, nor a resolved account its name: totals would fall.
         let moves = held.is_some_and(|held| held != key);
         let forgets = identity.kind == Kind::Unresolved && self.accounts.contains_key(&key);
         if !moves && !forgets {
-            actions.extend(self.open(identity, &path, again.is_none()).1);
+            actions.extend(self.open(key, identity, &path, again.is_none()).1);
         }
-        let key = held.unwrap_or(key);
-        if held.is_none() {
-            actions.push(Action::Own(cgroup, key));
+        self.settled_in(cgroup, held.unwrap_or(key), &path, actions, now)
+    }
+
+    /// A cgroup of which it is known now whose it is; one that is gone meanwhile is folded.
+    fn settled_in(
+        &mut self,
+        cgroup: u32,
+        account: u64,
+        path: &[u8],
+        mut actions: Vec<Action>,
+        now: SystemTime,
+    ) -> Vec<Action> {
+        let Some(member) = self.members.get(&cgroup) else { return actions };
+        let released = member.released;
+        if member.account.is_none() {
+            actions.push(Action::Own(cgroup, account));
         }
-        actions.extend(self.join(cgroup, key, &path, now));
+        actions.extend(self.join(cgroup, account, path, now));
         if released {
             actions.extend(self.fold(cgroup));
         }
@@ -239,7 +285,20 @@ impl Book {
         }
         entry.died = Some(now);
         entry.shown = false;
-        vec![entry.name(account)]
+        self.settle_dead(account)
+    }
+
+    /// Writes down that an account died; what no name was found for by now counts for its path.
+    fn settle_dead(&mut self, account: u64) -> Vec<Action> {
+        let Some(entry) = self.accounts.get(&account) else { return Vec::new() };
+        let (settled, mut actions) = match &entry.workload {
+            Some(workload) => (workload.clone(), Vec::new()),
+            None => self.settle(entry.identity.workload()),
+        };
+        let Some(entry) = self.accounts.get_mut(&account) else { return Vec::new() };
+        entry.workload = Some(settled);
+        actions.push(entry.name(account));
+        actions
     }
 
     /// A cgroup is gone for good: its row is folded, once its name is known.
@@ -277,7 +336,12 @@ impl Book {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         for (cgroup, path) in walk {
+            let is_new = !self.members.contains_key(cgroup);
             actions.extend(self.appeared(*cgroup, path, now));
+            // It is not just being made: without a name now it is shown without one.
+            if let Some(member) = self.members.get_mut(cgroup).filter(|_| is_new) {
+                member.asked = PATIENCE;
+            }
         }
         let there: HashSet<u32> = walk.iter().map(|(cgroup, _)| *cgroup).collect();
         let strangers: Vec<u32> = rows
@@ -305,10 +369,10 @@ impl Book {
         }
     }
 
-    /// Dead accounts that may go, each with its workload: after `keep`, thrice as long where no page was handed out,
+    /// Dead accounts that may go: after `keep`, thrice as long where no page was handed out,
     /// and the oldest of more than `most`.
     #[must_use]
-    pub fn due(&self, keep: Duration, most: usize, now: SystemTime) -> Vec<(u64, u64)> {
+    pub fn due(&self, keep: Duration, most: usize, now: SystemTime) -> Vec<u64> {
         let mut dead: Vec<_> = self
             .accounts()
             .filter(|(_, entry)| entry.identity.kind != Kind::Other)
@@ -318,22 +382,27 @@ impl Book {
         let over = dead.len().saturating_sub(most);
         let due = |(place, (died, _, entry)): &(usize, (SystemTime, u64, &Entry))| {
             let age = now.duration_since(*died).unwrap_or_default();
-            *place < over || age >= keep * 3 || (entry.shown && age >= keep)
+            *place < over || age >= keep.saturating_mul(3) || (entry.shown && age >= keep)
         };
-        let other = Workload::other();
-        dead.into_iter()
-            .enumerate()
-            .filter(due)
-            .map(|(_, (_, key, entry))| (key, entry.workload.as_ref().unwrap_or(&other).key()))
-            .collect()
+        dead.into_iter().enumerate().filter(due).map(|(_, (_, key, _))| key).collect()
+    }
+
+    /// The key of the workload that an account counts for.
+    #[must_use]
+    pub fn workload_key(&self, account: u64) -> u64 {
+        let settled = self.accounts.get(&account).and_then(|entry| entry.workload.as_ref());
+        settled.map_or_else(|| Workload::other().key(), Workload::key)
     }
 
     /// Folds what is left of a dead account: cgroups that were removed and not released yet. The kernel keeps some for
     /// as long as a page of memory is charged to them, and nothing runs in them any more.
     pub fn close(&mut self, account: u64) -> Vec<Action> {
+        let unsettled = self.accounts.get(&account).is_some_and(|entry| entry.workload.is_none());
+        let mut actions = if unsettled { self.settle_dead(account) } else { Vec::new() };
         let of_account = |(_, member): &(u32, &Member)| member.account == Some(account);
         let left: Vec<u32> = self.members().filter(of_account).map(|(cgroup, _)| cgroup).collect();
-        left.into_iter().flat_map(|cgroup| self.fold(cgroup)).collect()
+        actions.extend(left.into_iter().flat_map(|cgroup| self.fold(cgroup)));
+        actions
     }
 
     /// An account was folded into its workload.

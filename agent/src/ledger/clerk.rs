@@ -39,6 +39,12 @@ pub struct Clerk {
     folded: u64,
     events_lost: u64,
     proc_entries: u64,
+    /// How often `ROWS` had no room, as far as was looked.
+    rows_full: u64,
+    /// Cgroups that had no row when `ROWS` was full: what their rows hold later is not all.
+    distrusted: HashSet<u32>,
+    /// Full maps that were told.
+    told_full: HashSet<&'static str>,
     /// Processes that an audit saw without an entry, by cgroup.
     untracked: HashSet<u32>,
     /// `Row::untracked` up to which an audit found everything entered again.
@@ -67,10 +73,16 @@ impl Clerk {
             folded: 0,
             events_lost,
             proc_entries: 0,
+            rows_full: 0,
+            distrusted: HashSet::new(),
+            told_full: HashSet::new(),
             untracked: HashSet::new(),
             cleared: HashMap::new(),
         };
         clerk.kernel.maps.make_sum(Workload::other().key())?;
+        if clerk.kernel.maps.tally(Tally::RowsFull)? > 0 {
+            clerk.distrusted = clerk.row_keys()?.into_iter().collect();
+        }
         other.into_iter().try_for_each(|action| clerk.act(action))?;
         Ok(clerk)
     }
@@ -89,19 +101,59 @@ impl Clerk {
     /// # Errors
     /// The kernel's.
     pub fn act(&mut self, action: Action) -> Result<(), Error> {
-        let maps = &mut self.kernel.maps;
         match action {
-            Action::Name(key, stored) => or_full(maps.put_name(key, &stored.encode())),
-            Action::Own(cgroup, account) => or_full(maps.put_owner(cgroup, account)),
+            Action::Name(key, stored) => {
+                let result = self.kernel.maps.put_name(key, &stored.encode());
+                self.or_full(result)
+            }
+            Action::Own(cgroup, account) => {
+                let result = self.kernel.maps.put_owner(cgroup, account);
+                self.or_full(result)
+            }
             Action::Fold(cgroup, account) => {
                 if self.kernel.commands.fold(cgroup, account)? == Answer::Full {
                     self.kernel.commands.fold(cgroup, Workload::other().key())?;
                 }
                 self.cleared.remove(&cgroup);
+                self.distrusted.remove(&cgroup);
                 self.kernel.maps.delete_owner(cgroup)
             }
             Action::Ask { .. } | Action::AskLater(..) => Ok(()), // the owner's
         }
+    }
+
+    /// A full map costs a name over the next restart, told once; nothing else stops.
+    fn or_full(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        match result {
+            Err(Error::Map { what, map, source }) => {
+                if self.told_full.insert(map) {
+                    tracing::warn!(
+                        "{what} map {map}: {source}: accounts without an entry lose their name when the agent restarts"
+                    );
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Where `ROWS` had no room, whose counts it was that were lost.
+    fn note_lost_rows(&mut self) -> Result<(), Error> {
+        let full = self.kernel.maps.tally(Tally::RowsFull)?;
+        if full == self.rows_full {
+            return Ok(());
+        }
+        if self.rows_full == 0 {
+            tracing::warn!(
+                "map ROWS is full: counts of new cgroups are lost, and their processes are read from files"
+            );
+        }
+        self.rows_full = full;
+        let rows: HashSet<u32> = self.row_keys()?.into_iter().collect();
+        let missing =
+            self.book.members().filter(|(cgroup, member)| !member.removed && !rows.contains(cgroup));
+        self.distrusted.extend(missing.map(|(cgroup, _)| cgroup));
+        Ok(())
     }
 
     /// Whether events were lost since this was asked last.
@@ -123,10 +175,11 @@ impl Clerk {
     /// # Errors
     /// The kernel's.
     pub fn look_after(&mut self, retention: Duration) -> Result<(), Error> {
-        for (account, workload) in self.book.due(retention, MAX_DEAD, SystemTime::now()) {
+        for account in self.book.due(retention, MAX_DEAD, SystemTime::now()) {
             for action in self.book.close(account) {
                 self.act(action)?;
             }
+            let workload = self.book.workload_key(account);
             if self.kernel.commands.retire(account, workload)? == Answer::Full {
                 self.kernel.commands.retire(account, Workload::other().key())?;
             }
@@ -134,6 +187,7 @@ impl Clerk {
             self.book.retired(account);
             self.folded += 1;
         }
+        self.note_lost_rows()?;
         let due = self.hurry || self.audited.is_none_or(|(last, _)| last.elapsed() >= AUDIT);
         if due { self.audit() } else { Ok(()) }
     }
@@ -162,7 +216,7 @@ impl Clerk {
     fn correct(&mut self, correction: Correction) -> Result<(), Error> {
         let Correction { tgid, from, to } = correction;
         // Its id may be a new process's by now, with the same word.
-        if to == 0 && std::path::Path::new(&format!("/proc/{tgid}")).exists() {
+        if to == 0 && proc_list::is_alive(tgid) {
             return Ok(());
         }
         match (self.kernel.commands.repair(tgid, from, to)?, from) {
@@ -183,6 +237,7 @@ impl Clerk {
     /// # Errors
     /// They cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        self.note_lost_rows()?;
         let rows: HashMap<_, _> = self.kernel.maps.rows()?.into_iter().collect();
         let fresh =
             |cgroup: &u32, untracked: u64| untracked > self.cleared.get(cgroup).copied().unwrap_or_default();
@@ -193,6 +248,7 @@ impl Clerk {
             .collect();
         self.hurry |= !degraded.is_empty();
         degraded.extend(&self.untracked);
+        degraded.extend(&self.distrusted);
         let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();
         let health = self.health(rows.len(), folded.len())?;
         let reading = Reading { taken: SystemTime::now(), rows, folded, degraded };
@@ -217,6 +273,8 @@ impl Clerk {
                 (names::PROC, self.proc_entries, room(names::PROC)?),
                 (names::ROWS, rows, room(names::ROWS)?),
                 (names::FOLDED, folded, room(names::FOLDED)?),
+                (names::NAMES, self.book.names(), room(names::NAMES)?),
+                (names::OWNERS, self.book.owned(), room(names::OWNERS)?),
             ],
             programs: self.kernel.programs.iter().map(program).collect(),
         })
@@ -230,15 +288,4 @@ fn program(status: &crate::kernel::Status) -> Program {
         left_out: status.left_out().map(str::to_owned),
         cost: status.cost(),
     }
-}
-
-/// A full map costs a name, told in the log; nothing else stops.
-fn or_full(result: Result<(), Error>) -> Result<(), Error> {
-    result.or_else(|error| match error {
-        Error::Map { .. } => {
-            tracing::warn!("{error}");
-            Ok(())
-        }
-        error => Err(error),
-    })
 }

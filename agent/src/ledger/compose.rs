@@ -82,7 +82,9 @@ fn account(
     files: &mut Files,
 ) -> Account {
     let live: Vec<_> = members.iter().filter(|(_, member)| !member.removed).collect();
-    let degraded = live.iter().any(|(cgroup, _)| reading.degraded.contains(cgroup));
+    let degraded = row.processes < 0
+        || row.threads < 0
+        || live.iter().any(|(cgroup, _)| reading.degraded.contains(cgroup));
     let (processes, threads) = if degraded {
         let count = |read: fn(&Hierarchy, &[u8]) -> std::io::Result<u64>| {
             // A threaded sub-cgroup refuses, and its processes are counted in the domain above; a gone one has none.

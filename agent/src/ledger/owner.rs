@@ -26,7 +26,7 @@ pub const FRESH: Duration = Duration::from_millis(250);
 const TICK: Duration = Duration::from_secs(1);
 /// Events that a snapshot takes in at most: a storm of them must not keep a reader waiting.
 const CATCH_UP: usize = 10_000;
-/// How often containers are looked up again, for names that changed.
+/// How often containers are looked up again, for names that changed, and cgroups are listed, for whatever was missed.
 const LOOK_UP: Duration = Duration::from_mins(1);
 
 /// What the owner may be told.
@@ -84,6 +84,10 @@ pub struct Owner {
     requests: mpsc::Receiver<Request>,
     walks: (mpsc::UnboundedSender<Walked>, mpsc::UnboundedReceiver<Walked>),
     walking: bool,
+    walk_again: bool,
+    listed: bool,
+    /// Questions that wait for their answers.
+    asking: usize,
     ready: watch::Sender<bool>,
     snapshot: Option<(Instant, Arc<Snapshot>)>,
     later: Vec<(Instant, u32)>,
@@ -121,6 +125,9 @@ impl Owner {
             requests,
             walks: mpsc::unbounded_channel(),
             walking: false,
+            walk_again: false,
+            listed: false,
+            asking: 0,
             ready,
             snapshot: None,
             later: Vec::new(),
@@ -178,14 +185,19 @@ impl Owner {
         if let Some(problem) = &answer.problem {
             tracing::warn!("{problem}");
         }
+        self.asking = self.asking.saturating_sub(1);
         let actions = self.clerk.book.answered(answer, SystemTime::now());
-        self.act(actions)
+        self.act(actions)?;
+        self.tell_ready();
+        Ok(())
     }
 
     /// Lists rows, then walks the hierarchy on another thread: a cgroup made later cannot be in the list, so a row
     /// without a directory is dead.
     fn walk(&mut self) -> Result<(), Error> {
         if self.walking {
+            // What this one was asked for may be where the other has been already.
+            self.walk_again = true;
             return Ok(());
         }
         self.walking = true;
@@ -209,8 +221,15 @@ impl Owner {
             walk.iter().flat_map(|(cgroup, path)| self.clerk.book.appeared(*cgroup, path, now)).collect()
         };
         self.act(actions)?;
-        self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
-        Ok(())
+        self.listed = true;
+        self.tell_ready();
+        if std::mem::take(&mut self.walk_again) { self.walk() } else { Ok(()) }
+    }
+
+    /// Ready once all cgroups were listed, and everything that was asked about them is answered.
+    fn tell_ready(&self) {
+        let is_ready = self.listed && self.asking == 0;
+        self.ready.send_if_modified(|ready| is_ready && !std::mem::replace(ready, true));
     }
 
     async fn requested(&mut self, request: Request) -> Result<(), Error> {
@@ -254,6 +273,7 @@ impl Owner {
             self.looked_up = now;
             let book: &Book = &self.clerk.book;
             asks.extend(book.containers().into_iter().filter_map(|cgroup| book.ask(cgroup)));
+            self.walk()?;
         }
         self.act(asks)?;
         if self.clerk.events_were_lost()? {
@@ -265,7 +285,10 @@ impl Owner {
     fn act(&mut self, actions: Vec<Action>) -> Result<(), Error> {
         for action in actions {
             match action {
-                Action::Ask { cgroup, path, proposals } => self.namer.ask(cgroup, path, proposals),
+                Action::Ask { cgroup, path, proposals } => {
+                    self.asking += 1;
+                    self.namer.ask(cgroup, path, proposals);
+                }
                 Action::AskLater(cgroup, wait) => self.later.push((Instant::now() + wait, cgroup)),
                 action => self.clerk.act(action)?,
             }

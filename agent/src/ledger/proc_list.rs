@@ -22,6 +22,16 @@ fn word(tgid: u32, hierarchy: &Hierarchy) -> Option<u64> {
     Some(Word::new(cgroup_key(id), threads).0)
 }
 
+/// Whether there is a process of that id, not only a thread or a zombie.
+#[must_use]
+pub fn is_alive(tgid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{tgid}/status")).unwrap_or_default();
+    let field = |name: &str| Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim());
+    let is_leader = field("Tgid:").is_some_and(|found| found == tgid.to_string());
+    is_leader
+        && fs::read_to_string(format!("/proc/{tgid}/stat")).is_ok_and(|stat| live_threads(&stat).is_some())
+}
+
 /// `PF_EXITING`, include/linux/sched.h: past `sched_process_exit`, though not yet a zombie.
 const EXITING: u64 = 0x4;
 

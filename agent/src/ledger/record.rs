@@ -50,8 +50,8 @@ pub struct Entry {
 impl Entry {
     /// Writes down who this is, as what workload it counts, and when it died.
     pub(super) fn name(&self, key: u64) -> Action {
-        let workload = self.workload.clone().unwrap_or_else(|| self.identity.workload());
-        Action::Name(key, Stored::Account(Box::new(Identity::clone(&self.identity)), workload, self.died))
+        let identity = Box::new(Identity::clone(&self.identity));
+        Action::Name(key, Stored::Account(identity, self.workload.clone(), self.died))
     }
 }
 

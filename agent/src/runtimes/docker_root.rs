@@ -75,7 +75,8 @@ struct Daemon {
 
 fn collect(default_config: &Path, daemons: &[Daemon]) -> (Vec<DockerRoot>, Vec<RuntimeError>) {
     let mut configs = vec![default_config.to_owned()];
-    configs.extend(daemons.iter().filter_map(|daemon| daemon.path_of(&["--config-file"])));
+    let given = daemons.iter().filter_map(|daemon| daemon.path_of(&["--config-file"]));
+    configs.extend(given.filter(|path| trusted(path).is_some()));
     let (mut roots, mut problems) = (Vec::new(), Vec::new());
     for config in unique(configs, PathBuf::as_path) {
         match root_in(&config) {
@@ -86,7 +87,7 @@ fn collect(default_config: &Path, daemons: &[Daemon]) -> (Vec<DockerRoot>, Vec<R
         }
     }
     for daemon in daemons {
-        let root = daemon.path_of(&["--data-root", "--graph", "-g"]);
+        let root = daemon.path_of(&["--data-root", "--graph", "-g"]).filter(|path| trusted(path).is_some());
         roots.extend(root.map(|path| DockerRoot { path, source: Source::Daemon(daemon.pid) }));
     }
     roots.push(DockerRoot { path: DEFAULT_ROOT.into(), source: Source::Default });
@@ -155,7 +156,7 @@ fn running() -> Vec<Daemon> {
 /// `comm` first: reading another process's command line can wait for its memory lock.
 fn daemon(pid: u32) -> Option<Daemon> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
-    if fs::read(proc.join("comm")).ok()? != b"dockerd\n" || !is_hosts(&proc) {
+    if fs::read(proc.join("comm")).ok()? != b"dockerd\n" || !is_roots(&proc) || !is_hosts(&proc) {
         return None;
     }
     let cmdline = fs::read(proc.join("cmdline")).ok()?;
@@ -163,13 +164,31 @@ fn daemon(pid: u32) -> Option<Daemon> {
     Some(Daemon { pid, arguments, cwd: fs::read_link(proc.join("cwd")).ok() })
 }
 
-/// Anybody can call a process dockerd: the host's runs as root, and sees the files that we or init see. One inside
+/// Anybody can call a process dockerd: the host's sees the files that we or init see. One inside
 /// a container speaks of other directories. Where its mounts may not be looked at, its cgroups tell whether it is in one.
 fn is_hosts(proc: &Path) -> bool {
     let mounts = |proc: &Path| fs::read_link(proc.join("ns/mnt")).ok();
     let ours = ["/proc/self", "/proc/1"].map(|proc| mounts(proc.as_ref()));
-    fs::metadata(proc).is_ok_and(|metadata| metadata.uid() == 0)
-        && mounts(proc).map_or_else(|| is_outside_containers(proc), |its| ours.contains(&Some(its)))
+    mounts(proc).map_or_else(|| is_outside_containers(proc), |its| ours.contains(&Some(its)))
+}
+
+/// Whether root started it: a set-uid program that somebody else started has his real user id.
+fn is_roots(proc: &Path) -> bool {
+    let status = fs::read_to_string(proc.join("status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    ids.is_some_and(|ids| ids.split_whitespace().all(|id| id == "0"))
+}
+
+/// Whether root alone decides what stands at `path`: it and all directories above it are root's, and nobody else's to
+/// write (or like `/tmp`, where nobody can move what is another's). The path with its links followed.
+fn trusted(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    let is_trusted = |place: &Path| {
+        let sticky = |mode: u32| mode & 0o1000 != 0 && place != path;
+        fs::metadata(place)
+            .is_ok_and(|found| found.uid() == 0 && (found.mode() & 0o022 == 0 || sticky(found.mode())))
+    };
+    path.ancestors().all(is_trusted).then_some(path)
 }
 
 fn is_outside_containers(proc: &Path) -> bool {

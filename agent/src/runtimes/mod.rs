@@ -15,7 +15,7 @@ use std::{
     time::SystemTime,
 };
 
-pub use docker_root::DockerRoot;
+pub use docker_root::{DockerRoot, Source};
 pub use path::{Proposal, proposals, propose};
 
 /// Who made a container.

@@ -31,7 +31,7 @@ const V2_TESTS: [&str; 8] = [
     "exactness",
     "an_agent_started_in_a_fork_storm",
     "twenty_kills_and_other_programs",
-    "another_layout",
+    "another_layout_takes_over",
     "a_full_",
     "only_what_is_needed",
     "identity_stays",

@@ -160,7 +160,7 @@ fn what_an_agent_wrote_down_the_next_one_knows() {
     let identity = named(7, Kind::Container).identity;
     let workload = identity.workload();
     let names = vec![
-        (account, Stored::Account(Box::new(identity), workload.clone(), None)),
+        (account, Stored::Account(Box::new(identity), Some(workload.clone()), None)),
         (workload.key(), Stored::Workload(workload)),
     ];
     let mut book = Book::restore(names, vec![(7, account), (8, account)], now());
@@ -180,11 +180,12 @@ fn the_dead_go_after_they_were_shown_or_are_too_many_or_too_old() {
     let later = now() + keep;
     assert!(book.due(keep, 10, later).is_empty(), "nobody saw its last numbers");
     book.shown(now());
-    assert_eq!(book.due(keep, 10, later), [(account, named(7, Kind::Container).identity.workload().key())]);
+    assert_eq!(book.due(keep, 10, later), [account]);
+    assert_eq!(book.workload_key(account), named(7, Kind::Container).identity.workload().key());
     let (mut unseen, account) = with_container();
     unseen.released(7, now());
-    assert_eq!(unseen.due(keep, 10, now() + keep * 3)[0].0, account);
-    assert_eq!(unseen.due(keep, 0, now())[0].0, account);
+    assert_eq!(unseen.due(keep, 10, now() + keep * 3)[0], account);
+    assert_eq!(unseen.due(keep, 0, now())[0], account);
 }
 
 #[test]
@@ -202,4 +203,75 @@ fn when_it_died_is_written_down_and_taken_back_by_a_restart_of_the_container() {
     book.appeared(8, &path(), now());
     let actions = book.answered(named(8, Kind::Container), now());
     assert_eq!(died(&actions[1..]), Some(None), "{actions:?}");
+}
+
+#[test]
+fn a_cgroup_that_is_named_like_a_live_container_is_not_it() {
+    let (mut book, account) = with_container();
+    let forged = format!("/user/{ID}").into_bytes();
+    for kind in [Kind::Container, Kind::Unresolved] {
+        book.appeared(9, &forged, now());
+        let answer = Answer { path: forged.clone(), ..named(9, kind) };
+        book.answered(Answer { path: forged.clone(), ..named(9, kind) }, now());
+        book.answered(Answer { path: forged.clone(), ..named(9, kind) }, now());
+        book.answered(answer, now());
+        let holder = book.members().find(|(cgroup, _)| *cgroup == 9).and_then(|(_, member)| member.account);
+        assert!(holder.is_some_and(|holder| holder != account), "{kind:?}");
+        book.released(9, now());
+    }
+    let entry = book.accounts().find(|(key, _)| *key == account).unwrap().1;
+    assert_eq!((entry.path.as_slice(), entry.identity.id.as_bytes()), (&path()[..], &path()[..]));
+}
+
+#[test]
+fn cgroups_that_look_like_containers_are_bounded_too() {
+    let mut book = Book::default();
+    for cgroup in 1..=u32::try_from(MAX_CGROUPS).unwrap() + 500 {
+        let path = format!("/user/lxc.payload.u{cgroup}").into_bytes();
+        book.appeared(cgroup, &path, now());
+        for _ in 0..4 {
+            let identity = Identity {
+                container_id: format!("u{cgroup}"),
+                ..Identity::cgroup(String::from_utf8(path.clone()).unwrap(), Kind::Unresolved)
+            };
+            book.answered(Answer { cgroup, identity, path: path.clone(), problem: None }, now());
+        }
+    }
+    assert_eq!(book.accounts().count(), MAX_CGROUPS + 1);
+}
+
+#[test]
+fn the_dead_take_no_room_from_the_living() {
+    let mut book = Book::default();
+    for cgroup in 1..=u32::try_from(MAX_CGROUPS).unwrap() {
+        book.appeared(cgroup, format!("/user/{cgroup}").as_bytes(), now());
+        book.released(cgroup, now());
+    }
+    book.appeared(5_000, b"/new.service", now());
+    assert!(book.accounts().any(|(_, entry)| entry.identity.id == "/new.service"));
+}
+
+#[test]
+fn what_dies_without_a_name_counts_for_its_path_also_over_a_restart() {
+    let mut book = Book::default();
+    book.appeared(7, &path(), now());
+    let mut written = Vec::new();
+    for _ in 0..3 {
+        written.extend(book.answered(named(7, Kind::Unresolved), now()));
+    }
+    let stored = written.iter().rev().find_map(|action| match action {
+        Action::Name(key, stored @ Stored::Account(..)) => Some((*key, stored.clone())),
+        _ => None,
+    });
+    let Some((account, Stored::Account(_, None, None))) = &stored else { panic!("{written:?}") };
+    let mut restored = Book::restore(stored.clone().into_iter().collect(), vec![(7, *account)], now());
+    restored.appeared(7, &path(), now());
+    restored.answered(named(7, Kind::Container), now());
+    let image = named(7, Kind::Container).identity.workload();
+    assert_eq!(restored.workload_key(*account), image.key(), "it got its name after the restart");
+    assert!(restored.workloads().contains_key(&image));
+    book.released(7, now());
+    let at_path = named(7, Kind::Unresolved).identity.workload();
+    assert_eq!(book.workload_key(*account), at_path.key());
+    assert!(book.workloads().contains_key(&at_path), "or its sum would have no name");
 }
