@@ -59,7 +59,7 @@ impl DockerRoot {
     pub fn find(given: Option<&Path>) -> (Vec<Self>, Vec<RuntimeError>) {
         match given {
             Some(path) => (vec![Self { path: path.to_owned(), source: Source::Given }], Vec::new()),
-            None => collect(Path::new(DEFAULT_CONFIG), &running()),
+            None => collect(Path::new(DEFAULT_CONFIG), &running(), is_trusted),
         }
     }
 }
@@ -73,10 +73,15 @@ struct Daemon {
     cwd: Option<PathBuf>,
 }
 
-fn collect(default_config: &Path, daemons: &[Daemon]) -> (Vec<DockerRoot>, Vec<RuntimeError>) {
+/// `trusted`: whether a path that a daemon's command line names may be followed.
+fn collect(
+    default_config: &Path,
+    daemons: &[Daemon],
+    trusted: impl Fn(&Path) -> bool,
+) -> (Vec<DockerRoot>, Vec<RuntimeError>) {
     let mut configs = vec![default_config.to_owned()];
     let given = daemons.iter().filter_map(|daemon| daemon.path_of(&["--config-file"]));
-    configs.extend(given.filter(|path| trusted(path).is_some()));
+    configs.extend(given.filter(|path| trusted(path)));
     let (mut roots, mut problems) = (Vec::new(), Vec::new());
     for config in unique(configs, PathBuf::as_path) {
         match root_in(&config) {
@@ -87,7 +92,7 @@ fn collect(default_config: &Path, daemons: &[Daemon]) -> (Vec<DockerRoot>, Vec<R
         }
     }
     for daemon in daemons {
-        let root = daemon.path_of(&["--data-root", "--graph", "-g"]).filter(|path| trusted(path).is_some());
+        let root = daemon.path_of(&["--data-root", "--graph", "-g"]).filter(|path| trusted(path));
         roots.extend(root.map(|path| DockerRoot { path, source: Source::Daemon(daemon.pid) }));
     }
     roots.push(DockerRoot { path: DEFAULT_ROOT.into(), source: Source::Default });
@@ -179,16 +184,16 @@ fn is_roots(proc: &Path) -> bool {
     ids.is_some_and(|ids| ids.split_whitespace().all(|id| id == "0"))
 }
 
-/// Whether root alone decides what stands at `path`: it and all directories above it are root's, and nobody else's to
-/// write (or like `/tmp`, where nobody can move what is another's). The path with its links followed.
-fn trusted(path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().ok()?;
-    let is_trusted = |place: &Path| {
-        let sticky = |mode: u32| mode & 0o1000 != 0 && place != path;
-        fs::metadata(place)
-            .is_ok_and(|found| found.uid() == 0 && (found.mode() & 0o022 == 0 || sticky(found.mode())))
-    };
-    path.ancestors().all(is_trusted).then_some(path)
+/// Whether root alone decides what stands at `path`, its links followed: it and all directories above it are root's, and
+/// nobody else's to write (or like `/tmp`, where nobody can move what is another's).
+fn is_trusted(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    path.ancestors().all(|place| {
+        fs::metadata(place).is_ok_and(|found| {
+            let sticky = found.mode() & 0o1000 != 0 && place != path;
+            found.uid() == 0 && (found.mode() & 0o022 == 0 || sticky)
+        })
+    })
 }
 
 fn is_outside_containers(proc: &Path) -> bool {
@@ -200,9 +205,14 @@ fn is_outside_containers(proc: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{ffi::OsString, fs, path::Path};
+    use std::{
+        ffi::OsString,
+        fs,
+        os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+        path::Path,
+    };
 
-    use super::{Daemon, DockerRoot, Source, collect, value_of};
+    use super::{Daemon, DockerRoot, Source, collect, is_trusted, value_of};
 
     const FLAGS: &[&str] = &["--data-root", "--graph", "-g"];
 
@@ -247,7 +257,7 @@ mod tests {
             daemon(3, "dockerd --data-root="),
             daemon(4, &format!("dockerd --config-file {} -g /var/lib/docker", second.display())),
         ];
-        let (roots, problems) = collect(&default, &daemons);
+        let (roots, problems) = collect(&default, &daemons, |_| true);
         let found: Vec<_> = roots.iter().map(|root| (root.path.to_str().unwrap(), &root.source)).collect();
         let wanted = [
             ("/json", &Source::ConfigFile(default)),
@@ -261,8 +271,22 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_others_may_write_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = dir.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::create_dir(open.join("below")).unwrap();
+        let is_root = fs::metadata(&open).unwrap().uid() == 0;
+        assert_eq!(is_trusted(dir.path()), is_root);
+        for place in ["open", "open/below", "missing"] {
+            assert!(!is_trusted(&dir.path().join(place)), "{place}");
+        }
+    }
+
+    #[test]
     fn without_any_sign_the_default_is_left() {
-        let (roots, problems) = collect(Path::new("/nonexistent/daemon.json"), &[]);
+        let (roots, problems) = collect(Path::new("/nonexistent/daemon.json"), &[], |_| true);
         assert_eq!(roots, [DockerRoot { path: "/var/lib/docker".into(), source: Source::Default }]);
         assert!(problems.is_empty());
     }
