@@ -19,7 +19,7 @@ use plimsoll_common::{
 use super::{
     Commands, Error,
     maps::{self, Maps, Meta},
-    pins::Pins,
+    pins::{self, Pins},
     programs::{HOOKS, ITERATOR},
     start::other_hierarchy,
     sys,
@@ -95,29 +95,23 @@ pub fn link(old: &Old, stage: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// The kernel's.
-pub fn commit(pins: &Pins, old: &Old, stage: &Path, wanted: Meta) -> Result<(), Error> {
+pub fn commit(set: &Pins, old: &Old, stage: &Path, wanted: Meta) -> Result<(), Error> {
     let maps = stage.join("maps");
     // What the old set itself imported, before it was left.
     if old.path.join("maps").join(names::IMPORTED).exists() {
         maps::note_imported(&maps, old.entries(names::IMPORTED)?.iter().map(|(token, _)| words(token)))?;
     }
     maps::write_meta(&maps, Meta { digest: NOT_HANDED_OVER, ..wanted })?;
-    pins.commit(stage).map(drop)
+    set.commit(stage).map(drop)
 }
 
 /// Imports the rows, sums and names of `old` into the current set, whose programs run already, and removes it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn import(pins: &Pins, old: &Old, current: &Path) -> Result<(), Error> {
+pub fn import(set: &Pins, old: &Old, current: &Path) -> Result<(), Error> {
     // Hooks that only the older build had end here.
-    let links = old.path.join("links");
-    match fs::remove_dir_all(&links) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::pin("remove", links)(source));
-        }
-        _ => {}
-    }
+    pins::remove(&old.path.join("links"))?;
     sys::wait_for_programs().unwrap_or_else(|_| thread::sleep(LONGEST_RUN));
     let mut new = Maps::open(&current.join("maps"))?;
     // Names before the sums that they belong to.
@@ -145,7 +139,7 @@ pub fn import(pins: &Pins, old: &Old, current: &Path) -> Result<(), Error> {
         }
     }
     tracing::info!("{rows} rows and {} names of layout {} taken over", names.len(), old.layout);
-    pins.discard(&old.path)
+    set.discard(&old.path)
 }
 
 /// The first bytes of a longer value, or the value and zeros.

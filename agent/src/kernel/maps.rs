@@ -116,8 +116,7 @@ pub fn check_name(directory: &Path, name: &str) -> Result<(), String> {
     let info =
         aya::maps::MapInfo::from_pin(directory.join(name)).map_err(|error| format!("map {name}: {error}"))?;
     let found = info.name_as_str().unwrap_or_default();
-    // The kernel keeps 15 bytes of a name.
-    if !found.is_empty() && name.starts_with(found) { Ok(()) } else { Err(format!("map {name} is {found}")) }
+    if sys::is_name_of(name, found) { Ok(()) } else { Err(format!("map {name} is {found:?}")) }
 }
 
 /// Opens the map `name` in `directory`.

@@ -193,7 +193,8 @@ fn aside_name(prefix: &str) -> String {
     format!("{prefix}_{seconds}")
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
+/// Removes a directory with all in it; one that is not there is gone already.
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::pin("remove", path)(source))

@@ -208,11 +208,11 @@ fn look(directory: &Path) -> Result<Meta, String> {
 fn program_at(path: &Path, name: &str) -> Result<u32, String> {
     is_a("bpf-prog", path)?;
     let info = ProgramInfo::from_pin(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // The kernel keeps 15 bytes of a name.
-    if info.name_as_str().is_some_and(|found| !found.is_empty() && name.starts_with(found)) {
+    let found = info.name_as_str().unwrap_or_default();
+    if sys::is_name_of(name, found) {
         Ok(info.id())
     } else {
-        Err(format!("{} is the program {}", path.display(), info.name_as_str().unwrap_or("without a name")))
+        Err(format!("{} is the program {found:?}", path.display()))
     }
 }
 

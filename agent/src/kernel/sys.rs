@@ -75,6 +75,12 @@ pub(super) fn program_of_link(path: &Path) -> io::Result<u32> {
     Ok(info.program)
 }
 
+/// Whether the kernel calls something `found` that was made as `name`: it keeps 15 bytes.
+#[must_use]
+pub(super) fn is_name_of(name: &str, found: &str) -> bool {
+    !found.is_empty() && name.get(..15).unwrap_or(name) == found
+}
+
 /// Puts another program behind a link, in one step (kernel >= 5.7; not for tracing links).
 ///
 /// # Errors
