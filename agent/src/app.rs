@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
@@ -20,6 +20,7 @@ use crate::{
         Kernel, Options, Started,
         events::{Events, open_ring},
         logs::Logs,
+        pins,
         plan::{release, version},
     },
     ledger::{Files, Owner, Reader, Settings, snapshot::Snapshot},
@@ -57,7 +58,7 @@ pub struct Run {
 /// One sentence that says what is missing and what to do.
 pub fn run(run: &Run) -> Result<()> {
     require_root("run", "load kernel programs")?;
-    let listener = listen(run.config.listen)?;
+    let listener = listen(run.config.listen, &run.bpffs)?;
     let hierarchies = Hierarchies::read()?;
     let counted = counted(&hierarchies, &run.config)?;
     tracing::info!("counting the cgroups of {} at {}", counted.kind, counted.mount.display());
@@ -114,9 +115,11 @@ pub fn require_root(command: &str, to: &str) -> Result<()> {
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address} (another agent? else choose with --listen)"))?;
+fn listen(address: SocketAddr, bpffs: &Path) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| match pins::user(bpffs) {
+        Some(agent) => format!("cannot listen on {address}; another agent runs here already: {agent}"),
+        None => format!("cannot listen on {address}; choose another place with --listen"),
+    })?;
     listener.set_nonblocking(true).context("prepare the listening socket")?;
     Ok(listener)
 }

@@ -43,7 +43,11 @@ fn a_second_agent_names_the_first() -> Result<()> {
     Case::run("a_second_agent_names_the_first", |case| {
         let pins = Pins::new()?;
         let first = Agent::start(&pins, &[])?;
-        gives_up(case, Agent::spawn(&pins, &[])?, &[&first.pid().to_string()])?;
+        let pid = first.pid().to_string();
+        gives_up(case, Agent::spawn(&pins, &[])?, &[&pid])?;
+        let (listen, bpffs) = (first.address().to_string(), pins.path().display().to_string());
+        let arguments = ["--listen", &listen, "--bpffs", &bpffs];
+        gives_up(case, Agent::spawn_exactly(&arguments, first.address())?, &[&pid, &listen])?;
         case.prove("cleanup is refused, too", pins.clean_up().is_err());
         case.prove("the first goes on", first.scrape()?.size > 0);
         Ok(())

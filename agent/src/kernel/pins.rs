@@ -72,8 +72,8 @@ impl Pins {
         }
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { root, _lock: lock }),
-            Err((directory, Errno::EWOULDBLOCK)) => Err(Error::Locked {
-                holder: holder(&directory).unwrap_or_else(|| "pid unknown".into()),
+            Err((_, Errno::EWOULDBLOCK)) => Err(Error::Locked {
+                holder: holder(&owner).unwrap_or_else(|| "pid unknown".into()),
                 path: root,
             }),
             Err((_, errno)) => Err(Error::pin("lock", root)(errno)),
@@ -217,21 +217,27 @@ pub fn look(bpffs: &Path) -> Result<String, Error> {
     })
 }
 
+/// The agent that runs with the pins in `bpffs`, if there is one: `pid 123 (plimsoll)`.
+#[must_use]
+pub fn user(bpffs: &Path) -> Option<String> {
+    holder(&fs::metadata(bpffs.join("plimsoll")).ok()?)
+}
+
 /// `pid 123 (plimsoll)`: who holds a flock on `directory`.
-fn holder(directory: &File) -> Option<String> {
-    let inode = directory.metadata().ok()?.ino();
-    let pid = lock_holder(&fs::read_to_string("/proc/locks").ok()?, inode)?;
+fn holder(directory: &fs::Metadata) -> Option<String> {
+    let (major, minor) = (libc::major(directory.dev()), libc::minor(directory.dev()));
+    let place = format!("{major:02x}:{minor:02x}:{}", directory.ino());
+    let pid = lock_holder(&fs::read_to_string("/proc/locks").ok()?, &place)?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     Some(format!("pid {pid} ({})", name.trim()))
 }
 
-/// The pid in a line `1: FLOCK ADVISORY WRITE 123 00:1f:456 0 EOF` whose inode is `inode`.
-fn lock_holder(locks: &str, inode: u64) -> Option<u32> {
+/// The pid in a line `1: FLOCK ADVISORY WRITE 123 00:1f:456 0 EOF` whose device and inode are `place`.
+fn lock_holder(locks: &str, place: &str) -> Option<u32> {
     locks.lines().find_map(|line| {
         let mut words = line.split_whitespace().skip_while(|word| *word != "FLOCK").skip(3);
         let pid = words.next()?.parse().ok()?;
-        let place = words.next()?;
-        (place.rsplit(':').next()? == inode.to_string()).then_some(pid)
+        (words.next()? == place).then_some(pid)
     })
 }
 
@@ -244,8 +250,8 @@ mod tests {
         let locks = "1: POSIX  ADVISORY  WRITE 7 00:1f:99 0 EOF\n\
                      2: FLOCK  ADVISORY  WRITE 123 00:1f:99 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 124 00:1f:99 0 EOF\n";
-        assert_eq!(lock_holder(locks, 99), Some(123));
-        assert_eq!(lock_holder(locks, 9), None);
-        assert_eq!(lock_holder("garbage FLOCK", 9), None);
+        assert_eq!(lock_holder(locks, "00:1f:99"), Some(123));
+        assert_eq!(lock_holder(locks, "00:2f:99"), None);
+        assert_eq!(lock_holder("garbage FLOCK", "00:1f:99"), None);
     }
 }
