@@ -1,7 +1,10 @@
 //! Orders to the programs that the agent runs itself (`BPF_PROG_TEST_RUN`). Such a run is atomic against SIGKILL:
 //! it happens whole or not at all.
 
-use crate::row::Row;
+use crate::{
+    port::{Flow, Flows},
+    row::Row,
+};
 
 /// Bytes that the kernel wants before the order: an empty Ethernet header.
 pub const HEADER: usize = 14;
@@ -10,11 +13,13 @@ pub const HEADER: usize = 14;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
-    /// Fold, import: the cgroup's key. Retire, import: the account. Repair: the process.
+    /// Fold, import: the cgroup's key. Retire, import: the account. Repair: the process. Settle: the interface.
     pub key: u64,
-    /// Fold: the account. Retire: the workload. Repair: the word as it must be now, 0 for none. Import: the layout.
+    /// Fold: the account, or its port. Retire: the workload, or its port. Repair: the word as it must be now, 0 for none.
+    /// Import: the layout. Settle: the port.
     pub from: u64,
-    /// Repair: the word as it shall be, 0 for none. Import: a [`Target`].
+    /// Repair: the word as it shall be, 0 for none. Import: a [`Target`]. Settle: the port from now on, or [`GONE`].
+    /// Retire of a port: the host's port.
     pub to: u64,
 }
 
@@ -35,6 +40,35 @@ pub struct Import {
     pub command: Command,
     /// The row; words that the older layout lacks are 0.
     pub row: [u64; Row::WORDS],
+}
+
+/// The order to add what passed a veth pair to its port, once.
+#[derive(Clone, Copy, Debug)]
+pub struct Settle {
+    /// Interface, port, the port from now on.
+    pub command: Command,
+    /// What passed.
+    pub flows: Flows,
+}
+
+/// In place of the next port: the interface is gone, nothing is counted there any more.
+pub const GONE: u64 = u64::MAX;
+
+/// Bytes of a settlement with its header.
+pub const SETTLE_SIZE: usize = SIZE + size_of::<Flows>();
+
+impl Settle {
+    /// The order as the kernel takes it.
+    #[must_use]
+    pub fn packet(&self) -> [u8; SETTLE_SIZE] {
+        let mut packet = [0; SETTLE_SIZE];
+        packet[..SIZE].copy_from_slice(&self.command.packet());
+        let words = self.flows.iter().flat_map(Flow::words);
+        for (place, word) in packet[SIZE..].as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *place = word.to_ne_bytes();
+        }
+        packet
+    }
 }
 
 /// Bytes of an import with its header.
@@ -102,8 +136,11 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, HEADER, IMPORT_SIZE, Import, SIZE};
-    use crate::row::Row;
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::{Command, HEADER, IMPORT_SIZE, Import, SIZE, Settle};
+    use crate::{port::Flow, row::Row};
 
     #[test]
     fn an_order_keeps_its_fields() {
@@ -122,5 +159,15 @@ mod tests {
             (packet[SIZE..].len(), packet[IMPORT_SIZE - 8..].to_vec()),
             (8 * Row::WORDS, 7_u64.to_ne_bytes().to_vec())
         );
+    }
+
+    #[test]
+    fn a_settlement_carries_both_directions() {
+        let transmit = Flow { dropped: 9, ..Flow::ZERO };
+        let command = Command { key: 1, from: 2, to: 3 };
+        let packet = Settle { command, flows: [Flow::ZERO, transmit] }.packet();
+        let words: Vec<u64> = packet[SIZE..].as_chunks().0.iter().copied().map(u64::from_ne_bytes).collect();
+        assert_eq!((words.len(), words.iter().sum::<u64>()), (2 * Flow::WORDS, 9));
+        assert_eq!(words.last(), Some(&9));
     }
 }

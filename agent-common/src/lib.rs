@@ -8,13 +8,15 @@ pub mod event;
 pub mod fields;
 pub mod key;
 pub mod names;
+pub mod port;
 pub mod row;
 pub mod seen;
 pub mod tally;
+pub mod traffic;
 pub mod word;
 
 /// Version of what pinned maps hold. One that appends words to [`row::Row`] or fields to the names is another; a set of
 /// pins with an older one is imported.
 ///
 /// `PROC`, `TALLIES` and `EVENTS` are shared by all versions: the first never changes, the others only get new kinds.
-pub const LAYOUT: u32 = 1 + cfg!(feature = "next-layout") as u32;
+pub const LAYOUT: u32 = 2 + cfg!(feature = "next-layout") as u32;

@@ -12,6 +12,14 @@ pub const NAMES: &str = "NAMES";
 pub const OWNERS: &str = "OWNERS";
 /// `HASH<[u64; 2], u32>`: rows of older layouts that were imported, see [`crate::command::Import`].
 pub const IMPORTED: &str = "IMPORTED";
+/// `HASH<u64, Traffic>`, see [`crate::traffic::lane_key`].
+pub const LANES: &str = "LANES";
+/// `HASH<u32 cgroup, [Traffic; 2]>`: received and transmitted.
+pub const SOCKETS: &str = "SOCKETS";
+/// `HASH<u32 ifindex, Veth>`, see [`crate::port::Veth`].
+pub const VETHS: &str = "VETHS";
+/// `HASH<u64, Port>`, see [`crate::port::port_key`].
+pub const PORTS: &str = "PORTS";
 /// `ARRAY<u64>`, see [`crate::tally::Tally`].
 pub const TALLIES: &str = "TALLIES";
 /// `RINGBUF`, see [`crate::event::Event`].
@@ -39,6 +47,14 @@ pub const NAMES_MAX: u32 = 20_480;
 pub const NAME_LEN: usize = 1_984;
 /// Room in `OWNERS` and `IMPORTED`: one per row and one per folded sum.
 pub const OWNERS_MAX: u32 = ROWS_MAX + FOLDED_MAX;
+/// Room in `LANES`: 2,048 interfaces on a host with 8 CPUs or more, more where there are fewer.
+pub const LANES_MAX: u32 = 2_048 * 2 * crate::traffic::MAX_LANES;
+/// Room in `SOCKETS`: one per cgroup whose sockets had a packet.
+pub const SOCKETS_MAX: u32 = 16_384;
+/// Room in `VETHS`.
+pub const VETHS_MAX: u32 = 4_096;
+/// Room in `PORTS`: ports of accounts, live and dead, and workloads.
+pub const PORTS_MAX: u32 = 8_192;
 /// Bytes of aya-log's ring buffer, as that crate has it.
 pub const LOGS_BYTES: u32 = 1 << 17;
 /// Bytes of the ring buffer unless the agent sets them.
@@ -46,6 +62,8 @@ pub const EVENTS_BYTES: u32 = 4 << 20;
 
 /// Globals beside the offsets of [`crate::kernel_fields`]: the hierarchy whose cgroups are counted, 0 for cgroup2.
 pub const HIERARCHY_ID: &str = "HIERARCHY_ID";
+/// Lanes per interface and direction, less one, see [`crate::traffic::lane_key`].
+pub const LANE_MASK: &str = "LANE_MASK";
 /// Offset in `css_set` of the pointer to the pids controller's state: used where `HIERARCHY_ID` is not 0.
 pub const CSS_SET_PIDS: &str = "CSS_SET_PIDS";
 /// 1 where `mark_victim` gives the task (6.8 and later), 0 where it gives a pid.

@@ -46,6 +46,10 @@ tallies! {
     FoldRemainder = "fold_remainder",
     /// Processes that the iterator entered.
     Seeded = "seeded",
+    /// A packet passed an interface that has no row.
+    LaneMissing = "lane_missing",
+    /// `SOCKETS` had no room for a cgroup.
+    SocketsFull = "sockets_full",
 }
 
 impl Tally {

@@ -3,16 +3,18 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::classifier, maps::HashMap, programs::TcContext};
 use aya_log_ebpf::warn;
 use plimsoll_common::{
-    command::{Answer, Command, HEADER, SIZE, Target},
+    command::{Answer, Command, GONE, HEADER, SIZE, Target},
+    port::Flow,
     row::Row,
     tally::Tally,
+    traffic::Traffic,
     word::{Word, cgroup_key},
 };
 
 use crate::{
     atomic,
     count::{gauge, row, tally},
-    maps::{FOLDED, IMPORTED, PROC, ROWS},
+    maps::{FOLDED, IMPORTED, PORTS, PROC, ROWS, SOCKETS, VETHS},
 };
 
 #[inline(always)]
@@ -60,17 +62,16 @@ fn retire(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn merge(row: *mut Row, into: u64, delete: impl FnOnce() -> bool) -> Answer {
     let Some(sum) = sum_of(&FOLDED, into) else { return Answer::Full };
-    add_words(sum, row, Row::FIRST_COUNTER);
+    add_words(sum.cast(), row.cast(), Row::FIRST_COUNTER, Row::WORDS);
     if delete() { Answer::Done } else { Answer::Absent }
 }
 
-/// Adds the words of `row` to those of `sum`, from `first` on.
+/// Adds the words of `from` to those of `sum`, from the place `first` to before `end`.
 #[inline(always)]
-fn add_words(sum: *mut Row, row: *const Row, first: usize) {
-    let (row, sum): (*const u64, *mut u64) = (row.cast(), sum.cast());
-    for word in first..Row::WORDS {
-        // SAFETY: both are live rows of `WORDS` words.
-        unsafe { atomic::add(sum.add(word), atomic::load(row.add(word))) };
+fn add_words(sum: *mut u64, from: *const u64, first: usize, end: usize) {
+    for word in first..end {
+        // SAFETY: both are live and have `end` words.
+        unsafe { atomic::add(sum.add(word), atomic::load(from.add(word))) };
     }
 }
 
@@ -88,7 +89,7 @@ fn import(ctx: TcContext) -> i32 {
         if IMPORTED.insert(token, 1, BPF_NOEXIST.into()).is_err() {
             return Answer::Full;
         }
-        add_words(into, &raw const old, 0);
+        add_words(into.cast(), (&raw const old).cast(), 0, Row::WORDS);
         Answer::Done
     })
 }
@@ -126,5 +127,67 @@ fn repair(ctx: TcContext) -> i32 {
             gauge(Word(to), 1);
         }
         Answer::Done
+    })
+}
+
+/// Adds what passed a veth pair to its port, and takes it away there: by deleting the pair, or by giving it to another
+/// port from now on.
+#[classifier]
+fn settle(ctx: TcContext) -> i32 {
+    answer(&ctx, |Command { key, from, to }| {
+        let ifindex = cgroup_key(key);
+        let Some(veth) = VETHS.get_ptr_mut(ifindex) else { return Answer::Absent };
+        let Some(port) = PORTS.get_ptr_mut(from) else { return Answer::Full };
+        for word in 0..2 * Flow::WORDS {
+            let Ok(passed) = ctx.load::<u64>(SIZE + 8 * word) else { return Answer::Malformed };
+            // SAFETY: both are live map values with so many words there.
+            unsafe {
+                atomic::add((&raw mut (*port).flows).cast::<u64>().add(word), passed);
+                atomic::add((&raw mut (*veth).base).cast::<u64>().add(word), passed.wrapping_neg());
+            }
+        }
+        if to == GONE {
+            let _ = VETHS.remove(ifindex);
+        } else {
+            // SAFETY: a live map value.
+            unsafe { (*veth).port = to };
+        }
+        Answer::Done
+    })
+}
+
+/// Adds what the sockets of a dead cgroup counted to a port, and deletes the row.
+#[classifier]
+fn fold_sockets(ctx: TcContext) -> i32 {
+    answer(&ctx, |Command { key, from, .. }| {
+        let cgroup = cgroup_key(key);
+        let Some(row) = SOCKETS.get_ptr_mut(cgroup) else { return Answer::Absent };
+        let Some(port) = PORTS.get_ptr_mut(from) else { return Answer::Full };
+        for direction in 0..2 {
+            // SAFETY: both are live map values, with two directions.
+            let (sum, traffic) = unsafe {
+                let sum = (&raw mut (*port).flows).cast::<Flow>().add(direction).cast::<u64>();
+                (sum, row.cast::<Traffic>().add(direction).cast::<u64>())
+            };
+            add_words(sum, traffic, 0, Traffic::WORDS);
+        }
+        if SOCKETS.remove(cgroup).is_ok() { Answer::Done } else { Answer::Absent }
+    })
+}
+
+/// Adds the sum of a dead account's port to its workload's and to the host's, and deletes it.
+#[classifier]
+fn retire_port(ctx: TcContext) -> i32 {
+    answer(&ctx, |Command { key, from, to }| {
+        let Some(port) = PORTS.get_ptr_mut(key) else { return Answer::Absent };
+        let (Some(workload), Some(host)) = (PORTS.get_ptr_mut(from), PORTS.get_ptr_mut(to)) else {
+            return Answer::Full;
+        };
+        for sum in [workload, host] {
+            // SAFETY: both are live map values.
+            let (sum, flows) = unsafe { ((&raw mut (*sum).flows).cast(), (&raw const (*port).flows).cast()) };
+            add_words(sum, flows, 0, 2 * Flow::WORDS);
+        }
+        if PORTS.remove(key).is_ok() { Answer::Done } else { Answer::Absent }
     })
 }

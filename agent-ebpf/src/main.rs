@@ -1,4 +1,4 @@
-//! Plimsoll's kernel programs: they count tasks per cgroup and tell of cgroups that come and go.
+//! Plimsoll's kernel programs: they count tasks and bytes per cgroup, and tell of cgroups that come and go.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -18,6 +18,7 @@ mod entry;
 mod event;
 mod fields;
 mod maps;
+mod net;
 mod oom;
 mod probe;
 mod task;

@@ -8,9 +8,14 @@ use aya_ebpf::{
     maps::{Array, HashMap, RingBuf},
 };
 use plimsoll_common::{
-    names::{EVENTS_BYTES, FOLDED_MAX, META_WORDS, NAME_LEN, NAMES_MAX, OWNERS_MAX, PROC_MAX, ROWS_MAX},
+    names::{
+        EVENTS_BYTES, FOLDED_MAX, LANES_MAX, META_WORDS, NAME_LEN, NAMES_MAX, OWNERS_MAX, PORTS_MAX,
+        PROC_MAX, ROWS_MAX, SOCKETS_MAX, VETHS_MAX,
+    },
+    port::{Port, Veth},
     row::Row,
     tally::PLACES,
+    traffic::Traffic,
 };
 
 /// Process to its word. Task programs write, the agent reads in audits. Full: the birth is tallied and its row told
@@ -39,6 +44,25 @@ pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(OWNERS_MAX, BPF
 /// layout. Full: `import` answers so, and the older set stays.
 #[map]
 pub static IMPORTED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(OWNERS_MAX, BPF_F_NO_PREALLOC);
+
+/// Interface, direction and lane (see `lane_key`) to what passed. The agent makes a row before it attaches the programs
+/// that count in it, reads it, and deletes it. Full: that interface is read from its own counters.
+#[map]
+pub static LANES: HashMap<u64, Traffic> = HashMap::with_max_entries(LANES_MAX, 0);
+
+/// Cgroup to what its sockets received and transmitted. Socket programs write, the agent reads and deletes. Full: tallied.
+#[map]
+pub static SOCKETS: HashMap<u32, [Traffic; 2]> = HashMap::with_max_entries(SOCKETS_MAX, 0);
+
+/// Interface to what is known of the veth pair whose host's end it is. The agent writes and reads, `settle` changes.
+/// Full: that pair is nobody's.
+#[map]
+pub static VETHS: HashMap<u32, Veth> = HashMap::with_max_entries(VETHS_MAX, 0);
+
+/// Port to the sum of what is not counted elsewhere any more. The agent makes and reads; `settle`, `fold_sockets` and
+/// `retire_port` add. Full: what would be a new port's counts for the workload "other".
+#[map]
+pub static PORTS: HashMap<u64, Port> = HashMap::with_max_entries(PORTS_MAX, 0);
 
 /// See `Tally`. All programs write, the agent reads.
 #[map]

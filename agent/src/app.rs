@@ -15,7 +15,7 @@ use crate::{
     cgroup::{self, Hierarchies, Hierarchy, Limits},
     config::Config,
     exporter::http::{HttpConfig, Source, serve},
-    inventory::Namer,
+    inventory::{Namer, wires::Wires},
     kernel::{
         Kernel, Options, Started,
         events::{Events, open_ring},
@@ -154,6 +154,7 @@ fn start(run: &Run, counted: &Hierarchy) -> Result<Kernel> {
         rows_entries: run.rows_entries,
         ring_bytes: run.ring_bytes,
         hierarchy_id: counted.hierarchy_id,
+        cgroup2: (counted.hierarchy_id == 0).then(|| counted.mount.clone()),
         own_cgroup: cgroup::id_of(&cgroup::directory(&counted.mount, &own))
             .context("find the agent's own cgroup")?,
     };
@@ -181,8 +182,10 @@ async fn live(
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
     let namer = Namer::new(roots, config.labels.clone());
+    let wires =
+        Wires::watch(&kernel.directory, files.counted.mount.clone()).context("watch network interfaces")?;
     let settings = Settings { retention: config.retention() };
-    let (owner, reader) = Owner::new(kernel, events, files, namer, settings)?;
+    let (owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
     if let Some(logs) = logs {
         tokio::spawn(logs.carry());

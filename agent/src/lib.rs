@@ -10,5 +10,6 @@ pub mod exporter;
 pub mod inventory;
 pub mod kernel;
 pub mod ledger;
+pub mod network;
 pub mod privilege;
 pub mod runtimes;

@@ -1,4 +1,4 @@
-//! A Docker daemon of a test's own: own socket, own folders, own cgroup, one image, no network.
+//! A Docker daemon of a test's own: own socket, own folders, own cgroup, one image.
 
 use std::{
     fs,
@@ -22,6 +22,7 @@ use crate::{
     cgroup::{self, PREFIX},
     host,
     process::{Daemon, kill_using},
+    sandbox::Bridge,
     wait,
 };
 
@@ -36,14 +37,25 @@ pub struct Docker {
     daemon: Option<Daemon>,
     parent: String,
     folder: TempDir,
+    bridge: String,
 }
 
 impl Docker {
     /// Starts one and imports the image.
     pub fn start() -> Result<Self> {
+        Self::start_with("none".to_owned())
+    }
+
+    /// One whose network `bridge` is this bridge, with addresses of 10.214.0.0/24.
+    pub fn start_on(bridge: &Bridge) -> Result<Self> {
+        bridge.give_address()?;
+        Self::start_with(bridge.name().to_owned())
+    }
+
+    fn start_with(bridge: String) -> Result<Self> {
         let folder = TempDir::with_prefix("plimsoll-test-docker").context("make a folder")?;
         let parent = format!("{PREFIX}docker-{}-{}", process::id(), STARTED.fetch_add(1, Relaxed));
-        let mut docker = Self { daemon: None, parent, folder };
+        let mut docker = Self { daemon: None, parent, folder, bridge };
         fs::write(docker.path("daemon.json"), "{}").context("configure dockerd")?;
         docker.resume()?;
         docker.import_image()?;
@@ -80,11 +92,12 @@ impl Docker {
         client.spawn().with_context(|| format!("start {client:?}"))
     }
 
-    /// Starts a container in the background that runs a shell command; gives its id.
+    /// Starts a container in the background that runs a shell command, without a network unless an option gives one; gives
+    /// its id.
     pub fn start_container(&self, options: &[&str], shell: &str) -> Result<String> {
-        let fixed = ["run", "-d", "--network", "none"];
+        let network: &[&str] = if options.contains(&"--network") { &[] } else { &["--network", "none"] };
         let command = [IMAGE, "sh", "-c", shell];
-        self.run(&[&fixed[..], options, &command[..]].concat())
+        self.run(&[&["run", "-d"][..], network, options, &command[..]].concat())
     }
 
     /// Stops the daemon. Its containers run on.
@@ -108,7 +121,8 @@ impl Docker {
             .arg("--pidfile")
             .arg(self.path("dockerd.pid"))
             .args(["--cgroup-parent", &format!("/{}", self.parent)]);
-        command.args(["--live-restore", "--bridge=none", "--iptables=false", "--log-level=warn"]);
+        command.args(["--bridge", &self.bridge, "--ip-masq=false", "--userland-proxy=false"]);
+        command.args(["--live-restore", "--iptables=false", "--log-level=warn"]);
         let mut daemon = Daemon::start(&mut command, self.path("dockerd.log"))?;
         wait::until_true("dockerd answers", || {
             if let Some(status) = daemon.ended()? {

@@ -20,6 +20,7 @@ use plimsoll_tests::{
     pins::Pins,
     prometheus::Prometheus,
     report::Case,
+    sandbox::Bridge,
     wait,
 };
 use serde_json::Value;
@@ -30,7 +31,7 @@ const RULES: &str = include_str!("../../dashboards/rules/plimsoll.rules.yml");
 const RULE_TESTS: &str = include_str!("../../dashboards/rules/plimsoll.test.yml");
 
 /// Panels that rightly show nothing but zeros over a healthy agent and the containers here, and why.
-const ZERO: [(&str, &str); 9] = [
+const ZERO: [(&str, &str); 11] = [
     ("Agents down", "the agent runs"),
     ("Events lost", "the ring buffer is larger than what happens here"),
     ("Events lost over time", "the ring buffer is larger than what happens here"),
@@ -40,14 +41,18 @@ const ZERO: [(&str, &str); 9] = [
     ("Accounts folded", "the dead are kept for longer than this takes"),
     ("Connections refused", "one reader scrapes"),
     ("Thread creations per container", "busybox has no threads"),
+    ("Network errors and drops", "a veth pair makes none"),
+    ("Bytes that no program saw", "the agent may be there before the first packet"),
 ];
 
 /// How long the panels may take to show something.
 const DRAWN: Duration = Duration::from_secs(40);
 
 /// Every kind of exit, and a subshell that the OOM killer ends before anything else in the container.
-const BUSY: &str = "while true; do true; false; sleep 9 & kill $!; wait; \
+const BUSY: &str = "while true; do true; false; sleep 9 & kill $!; wait; ping -c 1 -w 1 $HOST_ADDRESS; \
     (echo 1000 >/proc/self/oom_score_adj; x=$(seq 1 9999999)); sleep 0.2; done";
+/// What shares the network of another.
+const SIDECAR: &str = "while true; do ping -c 1 -w 1 $HOST_ADDRESS; sleep 0.2; done";
 const STILL: &str = "sleep 1000 & sleep 1000 & sleep 1000 & wait";
 
 #[test]
@@ -58,7 +63,7 @@ fn promtool_accepts_the_alerts() -> Result<()> {
         fs::write(&rules, RULES).context("write the rules")?;
         fs::write(&tests, RULE_TESTS).context("write their tests")?;
         let checked = host::run(Command::new("promtool").args(["check", "rules"]).arg(rules))?;
-        case.prove("promtool finds two alerts", checked.contains("2 rules found"));
+        case.prove("promtool finds three alerts", checked.contains("3 rules found"));
         host::run(Command::new("promtool").args(["test", "rules"]).arg(tests))?;
         for alert in words_after("- alert: ") {
             case.prove(format_args!("{alert} has tests"), RULE_TESTS.matches(alert).count() > 1);
@@ -137,8 +142,9 @@ fn sources(case: &mut Case, dashboard: &Dashboard, whole: &Value) {
 #[test]
 fn every_query_is_answered_over_live_containers() -> Result<()> {
     Case::run("every_query_is_answered_over_live_containers", |case| {
-        let (docker, pins, _stats) = (Docker::start()?, Pins::new()?, RunTimes::on()?);
-        start_containers(&docker)?;
+        let (bridge, pins, _stats) = (Bridge::new()?, Pins::new()?, RunTimes::on()?);
+        let docker = Docker::start_on(&bridge)?;
+        start_containers(&docker, &bridge)?;
         let agent = Agent::start(&pins, &["--docker-root", &docker.root().display().to_string()])?;
         let prometheus = Prometheus::start(&[("plimsoll", agent.address())], Duration::from_secs(1))?;
         prometheus.wait_until_up("plimsoll")?;
@@ -148,7 +154,7 @@ fn every_query_is_answered_over_live_containers() -> Result<()> {
             draw(case, &prometheus, &dashboard, &choice)?;
         }
         let choice = Choice::of(&dashboard, &prometheus, &["still"])?;
-        for (title, number) in [("Containers", 3.0), ("Processes per container", 4.0)] {
+        for (title, number) in [("Containers", 4.0), ("Processes per container", 4.0)] {
             let shown =
                 query_of(&dashboard, title).and_then(|query| prometheus.number(&choice.fill(query)?))?;
             case.compare(title, shown, Some(number));
@@ -160,12 +166,16 @@ fn every_query_is_answered_over_live_containers() -> Result<()> {
     })
 }
 
-fn start_containers(docker: &Docker) -> Result<()> {
+fn start_containers(docker: &Docker, bridge: &Bridge) -> Result<()> {
+    let address = format!("HOST_ADDRESS={}", bridge.address());
+    let network = ["--network", "bridge", "--env", &address];
     let service = ["com.docker.compose.project=shop", "com.docker.compose.service=web"];
     let limits = ["--pids-limit", "64", "--memory", "16m", "--memory-swap", "16m"];
-    docker.start_container(&[&["--name", "busy"], &limits[..]].concat(), BUSY)?;
+    docker.start_container(&[&["--name", "busy"], &limits[..], &network].concat(), BUSY)?;
+    let shared = ["--name", "sidecar", "--network", "container:busy", "--env", &address];
+    docker.start_container(&shared, SIDECAR)?;
     let labels = ["--label", service[0], "--label", service[1]];
-    docker.start_container(&[&["--name", "shop_web_1"], &limits[..], &labels].concat(), BUSY)?;
+    docker.start_container(&[&["--name", "shop_web_1"], &limits[..], &labels, &network].concat(), BUSY)?;
     docker.start_container(&["--name", "still"], STILL).map(|_| ())
 }
 
@@ -191,6 +201,7 @@ fn draw(case: &mut Case, prometheus: &Prometheus, dashboard: &Dashboard, choice:
         left = missing;
         // Outside containers too, something has to happen.
         Command::new("true").status().context("run true")?;
+        thread::spawn(|| ()).join().ok().context("run a thread")?;
         thread::sleep(Duration::from_millis(500));
     }
     case.prove(format_args!("every query shows something: {left:#?}"), left.is_empty());

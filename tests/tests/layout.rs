@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use nix::{sys::signal::Signal, unistd::gettid};
-use plimsoll_common::{names, row::Row, word::cgroup_key};
+use plimsoll_common::{LAYOUT, names, row::Row, word::cgroup_key};
 use plimsoll_tests::{
     accounts::{compare_gauges, compare_totals, compare_totals_within, totals},
     agent::Agent,
@@ -52,7 +52,10 @@ fn another_layout_takes_over_in_a_fork_storm_and_loses_nothing() -> Result<()> {
         compare_totals_within(case, "in the storm", ours, before, storm.so_far().plus_each(IN_FLIGHT));
         compare_the_end(case, &newer, &cgroup, storm)?;
         compare_totals(case, "of the dead", totals(&newer.scrape()?, &dead.0)?, dead.1);
-        case.prove("it tells what it took over", newer.log().contains("of layout 1 taken over"));
+        case.prove(
+            "it tells what it took over",
+            newer.log().contains(&format!("of layout {LAYOUT} taken over")),
+        );
         case.prove("the same is pinned as before", pinned_names(&pins)? == pinned);
         wait::until_true("there are no more programs, maps and links than before", || {
             Ok(Objects::now()?.none_above(&objects))
@@ -60,7 +63,7 @@ fn another_layout_takes_over_in_a_fork_storm_and_loses_nothing() -> Result<()> {
         newer.stop()?;
         let (status, _, log) = Agent::spawn(&pins, &[])?.ended()?;
         case.prove(format_args!("the older agent refuses ({status}): {log}"), !status.success());
-        case.prove("and says by what", log.contains("newer version") && log.contains("/v2"));
+        case.prove("and says by what", log.contains("newer version") && log.contains(&layout(LAYOUT + 1)));
         Ok(())
     })
 }
@@ -71,7 +74,8 @@ fn another_layout_that_is_killed_while_it_takes_over_loses_nothing() -> Result<(
         let (mut before, mut between) = (0, 0);
         for kill in 0..u32::try_from(scaled(KILLS).max(4))? {
             let (pins, cgroup) = (Pins::new()?, Cgroup::create("layout")?);
-            let set = |layout: u32| pins.path().join(format!("plimsoll/v{layout}"));
+            let set = |number| pins.path().join("plimsoll").join(layout(number));
+            let (old, new) = (set(LAYOUT), set(LAYOUT + 1));
             let older = Agent::start(&pins, &[])?;
             let dead = leave_a_dead_cgroup(&older)?;
             let many = fork_in_many("many", scaled(MANY))?;
@@ -80,11 +84,11 @@ fn another_layout_that_is_killed_while_it_takes_over_loses_nothing() -> Result<(
             storm.wait_for_events(scaled(1_000));
             older.kill()?;
             let newer = Agent::spawn_program(&next_agent()?, &pins, &[])?;
-            wait_for_the_moment(kill, &set(2), &many)?;
+            wait_for_the_moment(kill, &new, &many)?;
             newer.signal(Signal::SIGKILL)?;
             newer.ended()?;
-            before += u32::from(!set(2).exists());
-            between += u32::from(set(2).exists() && set(1).exists());
+            before += u32::from(!new.exists());
+            between += u32::from(new.exists() && old.exists());
             let newer = start_next(&pins)?;
             compare_the_end(case, &newer, &cgroup, storm)?;
             let page = newer.scrape()?;
@@ -95,7 +99,7 @@ fn another_layout_that_is_killed_while_it_takes_over_loses_nothing() -> Result<(
                 of_many.map(|one| one.value).sum(),
                 f64::from(u32::try_from(scaled(MANY))?),
             );
-            case.prove("nothing of the older layout is left", !set(1).exists());
+            case.prove("nothing of the older layout is left", !old.exists());
         }
         case.prove(
             format_args!("{before} kills came before its set, {between} before the end"),
@@ -173,11 +177,22 @@ fn compare_the_end(case: &mut Case, agent: &Agent, cgroup: &Cgroup, mut storm: S
     Ok(())
 }
 
+/// The directory of the pins of a layout.
+fn layout(number: u32) -> String {
+    format!("v{number}")
+}
+
 /// What is pinned, whatever the layout.
 fn pinned_names(pins: &Pins) -> Result<Vec<String>> {
     let without_layout = |pin: &std::path::PathBuf| {
         let parts: Vec<_> = pin.iter().map(|part| part.to_string_lossy()).collect();
-        parts.iter().filter(|part| **part != "v1" && **part != "v2").cloned().collect::<Vec<_>>().join("/")
+        let layouts = [layout(LAYOUT), layout(LAYOUT + 1)];
+        parts
+            .iter()
+            .filter(|part| !layouts.iter().any(|layout| layout == *part))
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("/")
     };
     Ok(pins.list()?.iter().map(without_layout).collect())
 }

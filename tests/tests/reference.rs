@@ -7,8 +7,11 @@ use plimsoll_tests::{agent::Agent, pins::Pins, report::Case};
 
 const REFERENCE: &str = include_str!("../../docs/metrics.md");
 /// Where the exporter names its families.
-const TABLES: [&str; 2] =
-    [include_str!("../../agent/src/exporter/families.rs"), include_str!("../../agent/src/exporter/own.rs")];
+const TABLES: [&str; 3] = [
+    include_str!("../../agent/src/exporter/families.rs"),
+    include_str!("../../agent/src/exporter/families/network.rs"),
+    include_str!("../../agent/src/exporter/own.rs"),
+];
 
 #[test]
 fn every_family_of_the_page_is_documented() -> Result<()> {

@@ -53,8 +53,9 @@ pub fn path_of_pid(pid: u32, hierarchy: &Hierarchy) -> io::Result<Option<Vec<u8>
     Ok(path)
 }
 
-/// A process of the cgroup itself that is visible in our pid namespace.
-pub(super) fn first_pid(directory: &Path) -> Option<u32> {
+/// A process of the cgroup with this directory, not of one below, that is visible in our pid namespace.
+#[must_use]
+pub fn first_pid(directory: &Path) -> Option<u32> {
     let lines = BufReader::new(File::open(directory.join("cgroup.procs")).ok()?).lines();
     lines.map_while(Result::ok).find_map(|line| line.parse().ok().filter(|pid| *pid != 0))
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use choose::{Wish, choose, container_outside_cgroup2};
-pub use files::{id_of, path_of_pid, processes, threads};
+pub use files::{first_pid, id_of, path_of_pid, processes, threads};
 pub use hierarchy::{Hierarchies, Hierarchy, Kind, Mode};
 pub use limits::Limits;
 pub use walk::{Walk, walk};

@@ -60,6 +60,10 @@ pub struct Row<'a> {
     pub exits: Exits,
     /// Processes that the OOM killer chose.
     pub oom_kills: u64,
+    /// Bytes received, over all its interfaces.
+    pub received_bytes: u64,
+    /// Bytes transmitted, over all its interfaces.
+    pub transmitted_bytes: u64,
     /// When it was last started, in seconds since 1970; `null` where nobody knows.
     pub started: Option<f64>,
     /// Whether its cgroup is there.
@@ -81,8 +85,17 @@ impl<'a> From<&'a Account> for Row<'a> {
     fn from(account: &'a Account) -> Self {
         let Account { identity, gauges, totals, .. } = account;
         let Identity { id, kind, name, image, container_id, runtime, started, .. } = identity.as_ref();
-        let &Totals { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills } =
-            totals;
+        let &Totals {
+            forks,
+            thread_creations,
+            execs,
+            exits_ok,
+            exits_error,
+            exits_signal,
+            oom_kills,
+            network,
+        } = totals;
+        let [received, transmitted] = network;
         Self {
             id: bounded(id),
             kind: kind.as_str().into(),
@@ -97,6 +110,8 @@ impl<'a> From<&'a Account> for Row<'a> {
             execs,
             exits: Exits { ok: exits_ok, error: exits_error, signal: exits_signal },
             oom_kills,
+            received_bytes: received.bytes,
+            transmitted_bytes: transmitted.bytes,
             started: started.map(unix_seconds),
             alive: gauges.is_some(),
         }

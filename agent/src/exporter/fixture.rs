@@ -6,8 +6,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use plimsoll_common::{
+    port::Flow,
+    traffic::{Class, Count, Traffic},
+};
+
 use crate::ledger::snapshot::{
-    Account, Gauges, Health, Identity, Kind, Node, Program, Snapshot, Totals, Workload, WorkloadKind,
+    Account, Gauges, Health, Identity, Interface, Kind, Network, NetworkSource, Node, Program, Shares,
+    Snapshot, Totals, Workload, WorkloadKind,
 };
 
 /// Strings as somebody who wants to break the page would choose them.
@@ -37,7 +43,24 @@ pub fn totals(seed: u64) -> Totals {
         exits_error: seed + 4,
         exits_signal: seed + 5,
         oom_kills: seed + 6,
+        network: [count(seed + 7), count(seed + 9)],
     }
+}
+
+fn count(seed: u64) -> Count {
+    Count { bytes: seed, packets: seed + 1 }
+}
+
+/// An interface of this name: TCP and others, a large packet, bytes from before the programs, errors and drops.
+pub fn interface(name: &str, drops: bool) -> Interface {
+    let flow = |seed: u64| {
+        let mut flow = Flow { uncounted: count(seed), errors: seed + 2, dropped: seed + 3, ..Flow::ZERO };
+        flow.traffic.classes[Class::Tcp4 as usize] = count(seed * 1_000);
+        flow.traffic.classes[Class::Other as usize] = count(seed);
+        flow.traffic.headers = seed * 7;
+        flow
+    };
+    Interface { name: name.to_owned(), flows: [flow(10), flow(20)], drops }
 }
 
 /// An account whose strings all hold `text`.
@@ -62,6 +85,14 @@ pub fn account(id: &str, text: &str) -> Account {
         gauges: Some(gauges),
         totals: totals(10),
         last_seen: moment(2_500),
+        network: Network {
+            source: NetworkSource::Programs,
+            interfaces: vec![
+                interface("eth0", true),
+                interface(&text.chars().take(15).collect::<String>(), false),
+            ],
+            own: Some([Traffic::ZERO; 2]),
+        },
     }
 }
 
@@ -70,7 +101,8 @@ pub fn snapshot(accounts: Vec<Account>) -> Arc<Snapshot> {
     let workload =
         |account: &Account| Workload { kind: WorkloadKind::Image, name: account.identity.id.clone() };
     let workloads = accounts.iter().map(|account| (workload(account), account.totals)).collect();
-    let node = Node { processes: 41, threads: 42, totals: totals(1_000) };
+    let network = Shares { containers: [count(50), count(60)], ..Shares::default() };
+    let node = Node { processes: 41, threads: 42, totals: totals(1_000), network };
     Arc::new(Snapshot { taken: moment(3_000), accounts, workloads, node, health: health() })
 }
 

@@ -1,7 +1,7 @@
-//! Writes the labels of a sample, in the order of their names, none of them twice.
+//! Writes the labels of a sample: its owner's in the order of their names, then its own; none of them twice.
 
 use super::escape::{push_label_name, push_value};
-use crate::ledger::snapshot::{Identity, Workload};
+use crate::ledger::snapshot::{Account, Identity, Workload};
 
 /// Whose a sample is: what its labels are made of.
 #[derive(Debug, Clone, Copy)]
@@ -9,7 +9,7 @@ pub enum Owner<'a> {
     /// An account, with the labels that cAdvisor gives it, as [`push_account`] wrote them.
     Account(&'a str),
     /// An account, with all labels that we know.
-    Info(&'a Identity),
+    Info(&'a Account),
     /// A workload.
     Workload(&'a Workload),
     /// The host, which needs no label.
@@ -26,23 +26,23 @@ pub fn push_account(identity: &Identity, out: &mut String) {
 }
 
 impl Owner<'_> {
-    /// Appends `{name="value",...}`, or nothing where there is no label.
-    pub fn push_labels(self, reason: Option<&str>, out: &mut String) {
+    /// Appends `{name="value",...}`, `more` last, or nothing where there is no label.
+    pub fn push_labels(self, more: &[(&str, &str)], out: &mut String) {
         let mut labels = Labels { out, open: false };
         match self {
             Self::Account(text) => {
                 labels.out.push_str(text);
                 labels.open = true;
             }
-            Self::Info(identity) => labels.info(identity),
-            Self::Workload(workload) => labels.pair("kind", workload.kind.as_str()),
+            Self::Info(account) => labels.info(account),
+            Self::Workload(workload) => {
+                labels.pair("kind", workload.kind.as_str());
+                labels.pair("workload", &workload.name);
+            }
             Self::Node => {}
         }
-        if let Some(reason) = reason {
-            labels.pair("reason", reason);
-        }
-        if let Self::Workload(workload) = self {
-            labels.pair("workload", &workload.name);
+        for (name, value) in more {
+            labels.pair(name, value);
         }
         labels.close();
     }
@@ -82,13 +82,17 @@ impl Labels<'_> {
         }
     }
 
-    fn info(&mut self, identity: &Identity) {
-        let Identity { id, kind, name, image, container_id, runtime, project, service, .. } = identity;
+    fn info(&mut self, account: &Account) {
+        let identity = &account.identity;
+        let Identity { id, kind, name, image, container_id, runtime, project, service, .. } =
+            identity.as_ref();
         self.pair("container_id", container_id);
         self.container(identity);
         self.pairs([("id", id), ("image", image)]);
         self.pair("kind", kind.as_str());
-        self.pairs([("name", name), ("project", project), ("runtime", runtime), ("service", service)]);
+        self.pair("name", name);
+        self.pair("network_source", account.network.source.as_str());
+        self.pairs([("project", project), ("runtime", runtime), ("service", service)]);
     }
 
     fn begin(&mut self) {

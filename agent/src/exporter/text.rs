@@ -9,22 +9,22 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    families::{FAMILIES, Family, Read, Sample},
+    families::{Family, Read, Tell, Value, family},
     labels::{Owner, push_account},
 };
-use crate::ledger::snapshot::Snapshot;
+use crate::ledger::snapshot::{Account, Node, Snapshot, Totals};
 
 /// Bytes after which a chunk is handed out.
 const CHUNK: usize = 64 << 10;
-/// Room kept for the last sample of a chunk, which may go past it.
-const SLACK: usize = 4 << 10;
+/// Room kept for the samples of the last account of a chunk, which may go past it.
+const SLACK: usize = 16 << 10;
 
 /// The page of one snapshot, as an iterator of chunks of about 64 kB.
 #[derive(Debug)]
 pub struct Page {
     snapshot: Arc<Snapshot>,
     labels: Arc<Labels>,
-    /// Place in [`FAMILIES`] where the next chunk begins.
+    /// Place of the family where the next chunk begins.
     family: usize,
     /// Rows of that family that are written.
     row: usize,
@@ -43,16 +43,15 @@ impl Page {
     /// Writes rows of a family until the chunk is full. True when none is left.
     fn write(&mut self, family: &Family, out: &mut String) -> bool {
         let (snapshot, labels) = (Arc::clone(&self.snapshot), Arc::clone(&self.labels));
-        for (owner, sample) in rows(&snapshot, &labels, family.read, self.row) {
+        for (owner, subject) in rows(&snapshot, &labels, family.read, self.row) {
             self.row += 1;
-            if sample == Sample::Absent {
-                continue;
-            }
-            if !self.headed {
-                head(out, family);
-                self.headed = true;
-            }
-            push_sample(out, family.name, owner, sample);
+            subject.tell(family.read, &mut |more, value| {
+                if !self.headed {
+                    head(out, family);
+                    self.headed = true;
+                }
+                line(out, family.name, owner, more, value);
+            });
             if out.len() >= CHUNK {
                 return false;
             }
@@ -67,7 +66,7 @@ impl Iterator for Page {
     fn next(&mut self) -> Option<Bytes> {
         let mut out = String::new();
         while out.len() < CHUNK {
-            let Some(family) = FAMILIES.get(self.family) else { break };
+            let Some(family) = family(self.family) else { break };
             out.reserve(CHUNK + SLACK - out.len());
             if self.write(family, &mut out) {
                 (self.family, self.row, self.headed) = (self.family + 1, 0, false);
@@ -105,26 +104,43 @@ impl Labels {
     }
 }
 
-type Rows<'a> = Box<dyn Iterator<Item = (Owner<'a>, Sample)> + 'a>;
+/// Whom a family tells of.
+#[derive(Debug, Clone, Copy)]
+enum Subject<'a> {
+    Account(&'a Account),
+    Workload(&'a Totals),
+    Node(&'a Node),
+}
 
-/// A family's rows from one on.
+impl Subject<'_> {
+    fn tell(self, read: Read, tell: Tell<'_>) {
+        match (self, read) {
+            (Self::Account(account), Read::Account(read) | Read::Info(read)) => read(account, tell),
+            (Self::Workload(totals), Read::Workload(read)) => read(totals, tell),
+            (Self::Node(node), Read::Node(read)) => read(node, tell),
+            _ => {}
+        }
+    }
+}
+
+type Rows<'a> = Box<dyn Iterator<Item = (Owner<'a>, Subject<'a>)> + 'a>;
+
+/// Those that a family tells of, from one on.
 fn rows<'a>(snapshot: &'a Snapshot, labels: &'a Labels, read: Read, from: usize) -> Rows<'a> {
     let accounts = snapshot.accounts.iter().skip(from);
     match read {
-        Read::Account(read) => {
+        Read::Account(_) => {
             let labelled = accounts.zip(labels.from(from));
-            Box::new(labelled.map(move |(account, labels)| (Owner::Account(labels), read(account))))
+            Box::new(labelled.map(|(account, labels)| (Owner::Account(labels), Subject::Account(account))))
         }
-        Read::Info(read) => {
-            Box::new(accounts.map(move |account| (Owner::Info(&account.identity), read(account))))
-        }
-        Read::Workload(read) => {
+        Read::Info(_) => Box::new(accounts.map(|account| (Owner::Info(account), Subject::Account(account)))),
+        Read::Workload(_) => {
             let workloads = snapshot.workloads.iter().skip(from);
-            Box::new(workloads.map(move |(workload, totals)| (Owner::Workload(workload), read(totals))))
+            Box::new(
+                workloads.map(|(workload, totals)| (Owner::Workload(workload), Subject::Workload(totals))),
+            )
         }
-        Read::Node(read) => {
-            Box::new(std::iter::once(&snapshot.node).skip(from).map(move |node| (Owner::Node, read(node))))
-        }
+        Read::Node(_) => Box::new(std::iter::once((Owner::Node, Subject::Node(&snapshot.node))).skip(from)),
     }
 }
 
@@ -133,24 +149,14 @@ fn head(out: &mut String, family: &Family) {
     push(out, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
 }
 
-fn push_sample(out: &mut String, name: &str, owner: Owner<'_>, sample: Sample) {
-    match sample {
-        Sample::Absent => {}
-        Sample::Count(count) => line(out, name, owner, None, format_args!("{count}")),
-        Sample::Time(time) => line(out, name, owner, None, format_args!("{}", seconds(time))),
-        Sample::Exits(exits) => {
-            for (reason, count) in exits {
-                line(out, name, owner, Some(reason), format_args!("{count}"));
-            }
-        }
-    }
-}
-
 /// Appends one sample.
-fn line(out: &mut String, name: &str, owner: Owner<'_>, reason: Option<&str>, value: Arguments<'_>) {
+fn line(out: &mut String, name: &str, owner: Owner<'_>, more: &[(&str, &str)], value: Value) {
     out.push_str(name);
-    owner.push_labels(reason, out);
-    push(out, format_args!(" {value}\n"));
+    owner.push_labels(more, out);
+    match value {
+        Value::Count(count) => push(out, format_args!(" {count}\n")),
+        Value::Time(time) => push(out, format_args!(" {}\n", seconds(time))),
+    }
 }
 
 /// A moment as seconds since 1970, to the millisecond.

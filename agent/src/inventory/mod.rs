@@ -7,6 +7,7 @@ mod identity;
 mod namer;
 mod place;
 mod stored;
+pub mod wires;
 
 pub use self::{
     bounded::{MAX_BYTES, bounded},

@@ -8,7 +8,7 @@ use aya::programs::{
     links::{FdLink, PinnedLink},
 };
 use plimsoll_common::{
-    command::{Answer, Command, Import},
+    command::{Answer, Command, Import, Settle},
     seen::Seen,
 };
 
@@ -23,6 +23,9 @@ pub struct Commands {
     retire: SchedClassifier,
     repair: SchedClassifier,
     import: SchedClassifier,
+    settle: SchedClassifier,
+    fold_sockets: SchedClassifier,
+    retire_port: SchedClassifier,
     iterator: std::path::PathBuf,
 }
 
@@ -36,12 +39,15 @@ impl Commands {
             let path = pins.join("programs").join(name);
             SchedClassifier::from_pin(path).map_err(Error::program("open", name))
         };
-        let [fold, retire, repair, import] = COMMANDS;
+        let [fold, retire, repair, import, settle, fold_sockets, retire_port] = COMMANDS;
         Ok(Self {
             fold: program(fold)?,
             retire: program(retire)?,
             repair: program(repair)?,
             import: program(import)?,
+            settle: program(settle)?,
+            fold_sockets: program(fold_sockets)?,
+            retire_port: program(retire_port)?,
             iterator: pins.join("links").join(ITERATOR),
         })
     }
@@ -76,6 +82,30 @@ impl Commands {
     /// The kernel's.
     pub fn import(&self, import: &Import) -> Result<Answer, Error> {
         run(&self.import, "import", &import.packet())
+    }
+
+    /// Adds what passed a veth pair to its port, and takes it away from the pair.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn settle(&self, settle: &Settle) -> Result<Answer, Error> {
+        run(&self.settle, "settle", &settle.packet())
+    }
+
+    /// Adds what the sockets of a dead cgroup counted to `port` and deletes their row.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn fold_sockets(&self, cgroup: u32, port: u64) -> Result<Answer, Error> {
+        run(&self.fold_sockets, "fold_sockets", &Command { key: cgroup.into(), from: port, to: 0 }.packet())
+    }
+
+    /// Adds the sum of a dead account's port to those of its workload and of the host, and deletes it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn retire_port(&self, port: u64, workload: u64, host: u64) -> Result<Answer, Error> {
+        run(&self.retire_port, "retire_port", &Command { key: port, from: workload, to: host }.packet())
     }
 
     /// Runs the iterator: every process is entered that was not, and listed.

@@ -20,13 +20,17 @@ use super::{
     Commands, Error,
     maps::{self, Maps, Meta},
     pins::{self, Pins},
-    programs::{HOOKS, ITERATOR},
+    programs::{HOOKS, ITERATOR, TAPS},
     start::other_hierarchy,
     sys,
+    veths::VETHS,
 };
 
 /// Maps that all layouts share.
 const SHARED: [&str; 3] = [names::PROC, names::TALLIES, names::EVENTS];
+
+/// Those of them that the first layout did not have.
+const SHARED_SINCE: [&str; 4] = [names::LANES, names::SOCKETS, names::VETHS, names::PORTS];
 
 /// Digest of a set whose hooks still run the programs of an older one: no object has it.
 const NOT_HANDED_OVER: u64 = 0;
@@ -86,9 +90,13 @@ pub fn link(old: &Old, stage: &Path) -> Result<(), Error> {
             _ => Ok(()), // a hook that is new, or that this kernel lacks
         }
     };
-    SHARED.iter().chain(HOOKS.iter().map(|hook| &hook.slot)).try_for_each(|name| link("maps", name))?;
+    let slots = HOOKS.iter().map(|hook| hook.slot);
+    SHARED.into_iter().chain(SHARED_SINCE).chain(slots).try_for_each(|name| link("maps", name))?;
     HOOKS.iter().try_for_each(|hook| link("programs", hook.entry))?;
-    HOOKS.iter().map(|hook| hook.entry).chain([ITERATOR]).try_for_each(|name| link("links", name))
+    let (hooks, taps) = (HOOKS.iter().map(|hook| hook.entry), TAPS.iter().map(|tap| tap.program));
+    hooks.chain([ITERATOR]).chain(taps).try_for_each(|name| link("links", name))?;
+    let veths = fs::read_dir(old.path.join(VETHS)).into_iter().flatten().flatten();
+    veths.map(|entry| entry.file_name()).try_for_each(|name| link(VETHS, &name.to_string_lossy()))
 }
 
 /// Makes the `stage` the current set. Its hooks are still `old`'s.

@@ -133,14 +133,11 @@ impl Loader {
     /// # Errors
     /// The kernel's.
     pub fn commands(&mut self) -> Result<(), Error> {
-        let directory = self.pins.join("programs");
         for name in COMMANDS {
+            let pins = self.pins.clone();
             let program: &mut SchedClassifier = self.program_mut(name)?;
             program.load().map_err(Error::program("load", name))?;
-            let (new, place) = (directory.join(format!("{name}_new")), directory.join(name));
-            let _ = fs::remove_file(&new); // a killed upgrade's
-            program.pin(&new).map_err(Error::program("pin", name))?;
-            fs::rename(&new, &place).map_err(Error::pin("rename pin to", place))?;
+            pin_anew(&pins, name, |path| program.pin(path))?;
         }
         Ok(())
     }
@@ -166,12 +163,30 @@ impl Loader {
         self.ebpf.program(name).ok_or_else(|| missing(name))?.try_into().map_err(Error::program("find", name))
     }
 
-    fn program_mut<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, Error>
+    /// The set of pins that it loads for.
+    pub(super) fn pins(&self) -> &Path {
+        &self.pins
+    }
+
+    pub(super) fn program_mut<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, Error>
     where
         &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
     {
         program_mut(&mut self.ebpf, name)
     }
+}
+
+/// Pins a program in the place of the one that was there.
+pub(super) fn pin_anew<E: std::error::Error + Send + Sync + 'static>(
+    pins: &Path,
+    name: &'static str,
+    pin: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), Error> {
+    let directory = pins.join("programs");
+    let (new, place) = (directory.join(format!("{name}_new")), directory.join(name));
+    let _ = fs::remove_file(&new); // a killed upgrade's
+    pin(&new).map_err(Error::program("pin", name))?;
+    fs::rename(&new, &place).map_err(Error::pin("rename pin to", place))
 }
 
 fn program_mut<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>

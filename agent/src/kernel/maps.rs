@@ -8,8 +8,10 @@ use aya::{
 };
 use plimsoll_common::{
     names::{self, META_MAGIC, META_WORDS, NAME_LEN},
+    port::{Port, Veth},
     row::Row,
     tally::{PLACES, Tally},
+    traffic::Traffic,
 };
 
 use super::{Error, sys};
@@ -65,6 +67,10 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape { preallocated: false, ..map(names::NAMES, MapType::Hash, 8, NAME_LEN, names::NAMES_MAX) },
     Shape { preallocated: false, ..map(names::OWNERS, MapType::Hash, 4, 8, names::OWNERS_MAX) },
     Shape { preallocated: false, ..map(names::IMPORTED, MapType::Hash, 16, 4, names::OWNERS_MAX) },
+    map(names::LANES, MapType::Hash, 8, size_of::<Traffic>(), names::LANES_MAX),
+    map(names::SOCKETS, MapType::Hash, 4, size_of::<[Traffic; 2]>(), names::SOCKETS_MAX),
+    map(names::VETHS, MapType::Hash, 4, size_of::<Veth>(), names::VETHS_MAX),
+    map(names::PORTS, MapType::Hash, 8, size_of::<Port>(), names::PORTS_MAX),
     map(names::TALLIES, MapType::Array, 4, 8, PLACES),
     map(names::PROBE, MapType::Array, 4, 8, 2),
     map(names::META, MapType::Array, 4, 8 * META_WORDS, 1),
@@ -265,14 +271,7 @@ impl Maps {
     /// # Errors
     /// The kernel's.
     pub fn make_sum(&mut self, key: u64) -> Result<(), Error> {
-        match self.folded.insert(key, Row::ZERO, BPF_NOEXIST) {
-            Err(MapError::SyscallError(error))
-                if error.io_error.kind() == std::io::ErrorKind::AlreadyExists =>
-            {
-                Ok(())
-            }
-            result => result.map_err(Error::map("write", names::FOLDED)),
-        }
+        insert_new(&mut self.folded, key, &Row::ZERO, names::FOLDED)
     }
 
     /// Room in one of the maps.
@@ -299,15 +298,31 @@ impl Maps {
     }
 }
 
-fn entries<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, name: &'static str) -> Result<Vec<(K, V)>, Error> {
-    sys::lookup_all(map.map().fd().as_fd()).map_err(|source| Error::Pin {
-        what: "read map",
-        path: name.into(),
-        source,
-    })
+/// Every entry of a map.
+pub(super) fn entries<K: Pod, V: Pod>(
+    map: &HashMap<MapData, K, V>,
+    name: &'static str,
+) -> Result<Vec<(K, V)>, Error> {
+    sys::lookup_all(map.map().fd().as_fd()).map_err(Error::pin("read map", name))
 }
 
-fn absent_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
+/// Makes an entry, unless there is one.
+pub(super) fn insert_new<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    key: K,
+    value: &V,
+    name: &'static str,
+) -> Result<(), Error> {
+    match map.insert(key, value, BPF_NOEXIST) {
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok(())
+        }
+        result => result.map_err(Error::map("write", name)),
+    }
+}
+
+/// What was not there to be deleted is gone.
+pub(super) fn absent_is_fine(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
     match result {
         Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -17,6 +17,9 @@ mod selftest;
 pub mod start;
 mod status;
 mod sys;
+mod taps;
+pub mod traffic;
+pub mod veths;
 
 pub use self::{
     commands::Commands,

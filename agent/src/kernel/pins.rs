@@ -1,4 +1,4 @@
-//! Where maps and links outlive the agent: `<bpffs>/plimsoll/v<layout>/{maps,links,programs}`, and who may use them.
+//! Where maps and links outlive the agent: `<bpffs>/plimsoll/v<layout>/{maps,links,programs,veths}`, and who may use them.
 //! Never loads a program. Names hold no dots: bpffs refuses them.
 
 use std::{
@@ -15,10 +15,10 @@ use nix::{
 };
 use plimsoll_common::LAYOUT;
 
-use super::Error;
+use super::{Error, veths::VETHS};
 
 /// Kinds of pins, one directory each.
-const KINDS: [&str; 3] = ["maps", "links", "programs"];
+const KINDS: [&str; 4] = ["maps", "links", "programs", VETHS];
 
 /// The directory of all pins, locked: one agent at a time.
 #[derive(Debug)]

@@ -55,11 +55,79 @@ pub const HOOKS: &[Hook] = hooks! {
     "newtask", "on_newtask", "S_NEWTASK", "task_newtask", Required, "births of processes and threads";
 };
 
+/// One program that sees packets. All are optional: without them bytes are told by other means, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tap {
+    /// The program.
+    pub program: &'static str,
+    /// Where it is attached.
+    pub place: Place,
+    /// What is lost without it.
+    pub feature: &'static str,
+}
+
+/// Where a packet is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The host's end of a veth pair: what the container transmits. One link per interface, made as they appear.
+    VethTransmit,
+    /// The same: what the container receives.
+    VethReceive,
+    /// Any socket of cgroup2, transmitting.
+    SocketTransmit,
+    /// The same, receiving.
+    SocketReceive,
+}
+
+impl Place {
+    /// The hook as bpftool calls it.
+    #[must_use]
+    pub const fn hook(self) -> &'static str {
+        match self {
+            Self::VethTransmit => "tcx/ingress",
+            Self::VethReceive => "tcx/egress",
+            Self::SocketTransmit => "cgroup_skb/egress",
+            Self::SocketReceive => "cgroup_skb/ingress",
+        }
+    }
+
+    /// Whether it is at an interface; else at sockets.
+    #[must_use]
+    pub const fn is_veth(self) -> bool {
+        matches!(self, Self::VethTransmit | Self::VethReceive)
+    }
+}
+
+/// All programs that see packets.
+pub const TAPS: [Tap; 4] = [
+    Tap {
+        program: "veth_transmit",
+        place: Place::VethTransmit,
+        feature: "bytes that containers transmit, by protocol and on the wire",
+    },
+    Tap {
+        program: "veth_receive",
+        place: Place::VethReceive,
+        feature: "bytes that containers receive, by protocol and on the wire",
+    },
+    Tap {
+        program: "socket_transmit",
+        place: Place::SocketTransmit,
+        feature: "bytes transmitted in the host's network or one that containers share",
+    },
+    Tap {
+        program: "socket_receive",
+        place: Place::SocketReceive,
+        feature: "bytes received in the host's network or one that containers share",
+    },
+];
+
 /// The task iterator: seeds and audits.
 pub const ITERATOR: &str = "tasks";
 
 /// Programs that the agent runs itself.
-pub const COMMANDS: [&str; 4] = ["fold", "retire", "repair", "import"];
+pub const COMMANDS: [&str; 7] =
+    ["fold", "retire", "repair", "import", "settle", "fold_sockets", "retire_port"];
 
 /// The self-test's ear on `sched_process_exit`.
 pub const PROBE: &str = "probe_exit";

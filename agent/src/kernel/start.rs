@@ -22,6 +22,7 @@ use super::{
     plan::{Decision, Facts, plan, release},
     programs::{COMMANDS, HOOKS, Hook, ITERATOR, Need},
     selftest, statuses, sys,
+    veths::lane_mask,
 };
 
 /// What a start depends on.
@@ -43,6 +44,8 @@ pub struct Options {
     pub ring_bytes: Option<u32>,
     /// The hierarchy whose cgroups are counted; 0 is cgroup2.
     pub hierarchy_id: u32,
+    /// The root of cgroup2 where containers are in it: what their sockets are known by.
+    pub cgroup2: Option<PathBuf>,
     /// The id of this process's own cgroup in that hierarchy.
     pub own_cgroup: u64,
 }
@@ -108,7 +111,7 @@ impl Kernel {
         Ok(Self {
             maps: Maps::open(&directory.join("maps"))?,
             commands: Commands::open(&directory)?,
-            programs: statuses(&directory),
+            programs: statuses(&directory, options.hierarchy_id),
             started,
             directory,
             _pins: pins,
@@ -191,7 +194,8 @@ fn look(directory: &Path) -> Result<Meta, String> {
         let program = program_at(&directory.join("programs").join(hook.entry), hook.entry)?;
         let link = directory.join("links").join(hook.entry);
         is_a("bpf-link", &link)?;
-        if sys::program_of_link(&link).map_err(|error| format!("{}: {error}", link.display()))? != program {
+        let info = sys::link_info(&link).map_err(|error| format!("{}: {error}", link.display()))?;
+        if info.program != program {
             return Err(format!("{} attaches another program than {}", link.display(), hook.entry));
         }
         maps::check_name(&directory.join("maps"), hook.slot)?;
@@ -238,6 +242,7 @@ fn fresh(pins: &Pins, options: &Options, meta: Meta) -> Result<Started, Error> {
     loader.iterator()?;
     let plan = loader.attach(plan)?;
     loader.commands()?;
+    loader.taps(options.cgroup2.as_deref())?;
     for decision in plan {
         if let Some(reason) = decision.left_out {
             tracing::warn!("{} left out: {reason}", decision.hook.program);
@@ -258,6 +263,7 @@ fn upgrade(directory: &Path, options: &Options, meta: Meta) -> Result<Started, E
     loader.iterator()?;
     loader.attach(plan)?;
     loader.commands()?;
+    loader.taps(options.cgroup2.as_deref())?;
     selftest::own_record(&Commands::open(directory)?.iterate()?, options.own_cgroup)?;
     maps::write_meta(&directory.join("maps"), meta)?;
     Ok(Started::Upgraded)
@@ -268,6 +274,7 @@ fn load(options: &Options, directory: &Path) -> Result<(Loader, Vec<Decision>), 
     let plan = plan(&facts(Ok(&types)))?;
     let mut globals = types.globals;
     globals.push((names::HIERARCHY_ID, options.hierarchy_id));
+    globals.push((names::LANE_MASK, lane_mask()?));
     let (proc, rows) = (options.proc_entries, options.rows_entries);
     let sizes: Vec<_> = [(names::PROC, proc), (names::ROWS, rows), (names::EVENTS, options.ring_bytes)]
         .into_iter()

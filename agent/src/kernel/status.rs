@@ -1,7 +1,8 @@
-//! What became of each hook, and what its program costs.
+//! What became of each program, and what it costs.
 
 use std::{
     fs::File,
+    io,
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::fs::FileExt as _,
@@ -10,16 +11,19 @@ use std::{
 };
 
 use super::{
-    programs::{HOOKS, Hook},
+    programs::{HOOKS, TAPS},
     sys,
+    taps::reason,
 };
 
-/// One hook of a set of pins.
+/// One program of a set of pins.
 #[derive(Debug)]
 pub struct Status {
-    /// The hook.
-    pub hook: &'static Hook,
-    /// The attached program; else why there is none.
+    /// Its name.
+    pub program: &'static str,
+    /// Where it is attached: `tp_btf/task_newtask`, `tcx/ingress`.
+    pub hook: String,
+    /// What the kernel tells of it; else why there is none.
     entry: Result<Entry, String>,
 }
 
@@ -30,26 +34,37 @@ struct Entry {
     _program: OwnedFd,
 }
 
-/// Looks at every hook of the pins in `directory`.
+/// Looks at every program of the pins in `directory`, which count cgroups of `hierarchy_id`.
 #[must_use]
-pub fn statuses(directory: &Path) -> Vec<Status> {
-    let status = |hook: &'static Hook| {
-        let entry = sys::object_get(&directory.join("links").join(hook.entry))
-            .and_then(|_| sys::object_get(&directory.join("programs").join(hook.entry)))
-            .and_then(|program| {
-                let info = File::open(format!("/proc/self/fdinfo/{}", program.as_raw_fd()))?;
-                Ok(Entry { info, _program: program })
-            })
-            .map_err(|_| {
-                format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint)
-            });
-        Status { hook, entry }
-    };
-    HOOKS.iter().map(status).collect()
+pub fn statuses(directory: &Path, hierarchy_id: u32) -> Vec<Status> {
+    let hooks = HOOKS.iter().map(|hook| Status {
+        program: hook.program,
+        hook: format!("tp_btf/{}", hook.tracepoint),
+        entry: entry(directory, hook.entry, true).map_err(|_| {
+            format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint)
+        }),
+    });
+    let taps = TAPS.iter().map(|tap| Status {
+        program: tap.program,
+        hook: tap.place.hook().to_owned(),
+        entry: entry(directory, tap.program, !tap.place.is_veth())
+            .map_err(|_| format!("not attached: {}", reason(tap.place, hierarchy_id == 0))),
+    });
+    hooks.chain(taps).collect()
+}
+
+/// A pinned program, if it is attached: by a link of its name, where there is one link.
+fn entry(directory: &Path, name: &str, linked: bool) -> io::Result<Entry> {
+    if linked {
+        sys::object_get(&directory.join("links").join(name))?;
+    }
+    let program = sys::object_get(&directory.join("programs").join(name))?;
+    let info = File::open(format!("/proc/self/fdinfo/{}", program.as_raw_fd()))?;
+    Ok(Entry { info, _program: program })
 }
 
 impl Status {
-    /// Why there is no program on this hook; `None` where there is one.
+    /// Why there is no such program; `None` where there is one.
     #[must_use]
     pub fn left_out(&self) -> Option<&str> {
         self.entry.as_ref().err().map(String::as_str)

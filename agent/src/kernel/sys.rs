@@ -1,10 +1,11 @@
-//! The bpf commands that aya does not offer: open any pin, change the program of a link, read a map in batches.
+//! The bpf commands that aya does not offer: attach by number, open and pin anything, change the program of a link, read
+//! a map in batches.
 
 use std::{
     ffi::CString,
     io,
     os::{
-        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
@@ -12,8 +13,10 @@ use std::{
 
 use aya::Pod;
 
+const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_LINK_UPDATE: libc::c_long = 29;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 
@@ -40,24 +43,88 @@ pub(super) fn object_get(path: &Path) -> io::Result<OwnedFd> {
     }
     let path = CString::new(path.as_os_str().as_bytes())?;
     let fd = bpf(BPF_OBJ_GET, &mut Attribute { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 })?;
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    owned(fd)
 }
 
-/// The id of the program that the link pinned at `path` attaches.
+/// Pins whatever `object` is.
+///
+/// # Errors
+/// The kernel's: EEXIST, EPERM where the name has a dot.
+pub(super) fn object_pin(path: &Path, object: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct Attribute {
+        pathname: u64,
+        bpf_fd: u32,
+        file_flags: u32,
+    }
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attribute = Attribute { pathname: path.as_ptr() as u64, bpf_fd: number(object)?, file_flags: 0 };
+    bpf(BPF_OBJ_PIN, &mut attribute).map(drop)
+}
+
+/// Where a program is attached by [`link_create`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// A cgroup: what its sockets and those of the cgroups below receive (kernel >= 5.7).
+    CgroupReceive(BorrowedFd<'a>),
+    /// The same: what they transmit.
+    CgroupTransmit(BorrowedFd<'a>),
+    /// An interface of this namespace by its number, before all others: what comes in from it (kernel >= 6.6).
+    TcxIngress(u32),
+    /// The same: what goes out to it.
+    TcxEgress(u32),
+}
+
+/// Attaches a program; it stays while the link is open or pinned. Needs no capability for a loaded program.
+///
+/// # Errors
+/// The kernel's: EINVAL where it knows no such link, ENODEV where the interface is gone.
+pub(super) fn link_create(program: BorrowedFd<'_>, target: Target<'_>) -> io::Result<OwnedFd> {
+    /// `BPF_F_BEFORE`, include/uapi/linux/bpf.h; without another link: before all.
+    const BEFORE: u32 = 1 << 3;
+    #[repr(C)]
+    struct Attribute {
+        prog_fd: u32,
+        target: u32,
+        attach_type: u32,
+        flags: u32,
+        relative: u32,
+        pad: u32,
+        expected_revision: u64,
+    }
+    let (target, attach_type, flags) = match target {
+        Target::CgroupReceive(cgroup) => (number(cgroup)?, 0, 0),
+        Target::CgroupTransmit(cgroup) => (number(cgroup)?, 1, 0),
+        Target::TcxIngress(ifindex) => (ifindex, 46, BEFORE),
+        Target::TcxEgress(ifindex) => (ifindex, 47, BEFORE),
+    };
+    let prog_fd = number(program)?;
+    let fd = bpf(
+        BPF_LINK_CREATE,
+        &mut Attribute { prog_fd, target, attach_type, flags, relative: 0, pad: 0, expected_revision: 0 },
+    )?;
+    owned(fd)
+}
+
+/// What the kernel tells of a link.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LinkInfo {
+    kind: u32,
+    id: u32,
+    /// The id of the program that it attaches.
+    pub program: u32,
+    pad: u32,
+    /// For a link of an interface: its number, 0 once it is gone.
+    pub ifindex: u32,
+    attach_type: u32,
+}
+
+/// Looks at the link pinned at `path`.
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn program_of_link(path: &Path) -> io::Result<u32> {
-    /// The beginning of `struct bpf_link_info`: kind, link, program; the kernel fills as much as there is room for.
-    #[repr(C)]
-    struct Info {
-        kind: u32,
-        id: u32,
-        program: u32,
-        pad: u32,
-    }
+pub(super) fn link_info(path: &Path) -> io::Result<LinkInfo> {
     #[repr(C)]
     struct Attribute {
         bpf_fd: u32,
@@ -65,14 +132,21 @@ pub(super) fn program_of_link(path: &Path) -> io::Result<u32> {
         info: u64,
     }
     let link = object_get(path)?;
-    let mut info = Info { kind: 0, id: 0, program: 0, pad: 0 };
-    let bpf_fd = u32::try_from(link.as_raw_fd()).map_err(io::Error::other)?;
-    let info_len = u32::try_from(size_of::<Info>()).map_err(io::Error::other)?;
-    bpf(
-        BPF_OBJ_GET_INFO_BY_FD,
-        &mut Attribute { bpf_fd, info_len, info: std::ptr::from_mut(&mut info) as u64 },
-    )?;
-    Ok(info.program)
+    let mut info = LinkInfo::default();
+    let info_len = u32::try_from(size_of::<LinkInfo>()).map_err(io::Error::other)?;
+    let at = std::ptr::from_mut(&mut info) as u64;
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut Attribute { bpf_fd: number(link.as_fd())?, info_len, info: at })?;
+    Ok(info)
+}
+
+fn number(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    u32::try_from(fd.as_raw_fd()).map_err(io::Error::other)
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Whether the kernel calls something `found` that was made as `name`: it keeps 15 bytes.
@@ -93,7 +167,6 @@ pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
         flags: u32,
         old_prog_fd: u32,
     }
-    let number = |fd: BorrowedFd<'_>| u32::try_from(fd.as_raw_fd()).map_err(io::Error::other);
     let mut attribute =
         Attribute { link_fd: number(link)?, new_prog_fd: number(program)?, flags: 0, old_prog_fd: 0 };
     bpf(BPF_LINK_UPDATE, &mut attribute).map(drop)
@@ -146,7 +219,7 @@ pub(super) fn lookup_batches(
         elem_flags: u64,
         flags: u64,
     }
-    let map_fd = u32::try_from(map.as_raw_fd()).map_err(io::Error::other)?;
+    let map_fd = number(map)?;
     let room = (BATCH_BYTES / (key_size + value_size)).max(1);
     let [mut keys, mut values] = [key_size, value_size].map(|size| Vec::<u8>::with_capacity(size * room));
     let (mut place, mut first) = (0_u32, true);

@@ -349,6 +349,19 @@ impl Book {
         actions
     }
 
+    /// The account of a cgroup, once that is known.
+    #[must_use]
+    pub fn account_of(&self, cgroup: u32) -> Option<u64> {
+        self.members.get(&cgroup)?.account
+    }
+
+    /// Whether an account is a container's.
+    #[must_use]
+    pub fn is_container(&self, account: u64) -> bool {
+        let kind = self.accounts.get(&account).map(|entry| entry.identity.kind);
+        matches!(kind, Some(Kind::Container | Kind::Unresolved))
+    }
+
     /// Live cgroups that look like a container's and have no name.
     #[must_use]
     pub fn unresolved(&self) -> u64 {
@@ -371,6 +384,7 @@ impl Book {
     }
 }
 
+mod candidates;
 mod dead;
 #[cfg(test)]
 mod tests;

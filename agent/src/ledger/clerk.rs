@@ -11,12 +11,17 @@ use super::{
     audit::{Audit, Correction, Findings},
     book::Book,
     compose::{Files, Reading, compose},
+    meter::{CGROUPS, CONTAINERS, Meter},
     proc_list,
     record::Action,
     snapshot::{Health, Program, Snapshot, Workload},
+    traffic::{Both, Counted, by_account},
 };
 use crate::{
-    inventory::Stored,
+    inventory::{
+        Stored,
+        wires::{Heard, Question},
+    },
     kernel::{Error, Kernel},
 };
 
@@ -31,6 +36,8 @@ pub struct Clerk {
     pub book: Book,
     /// Where cgroup files are.
     pub files: Files,
+    /// Bytes.
+    pub meter: Meter,
     kernel: Kernel,
     audit: Audit,
     audited: Option<(Instant, SystemTime)>,
@@ -62,9 +69,11 @@ impl Clerk {
         let mut book = Book::restore(names, kernel.maps.owners()?, SystemTime::now());
         let other = book.open_other();
         let events_lost = kernel.maps.tally(Tally::EventLost)?;
+        let meter = Meter::new(&kernel.directory, Workload::other().key())?;
         let mut clerk = Self {
             book,
             files,
+            meter,
             kernel,
             audit: Audit::default(),
             audited: None,
@@ -114,6 +123,8 @@ impl Clerk {
                 if self.kernel.commands.fold(cgroup, account)? == Answer::Full {
                     self.kernel.commands.fold(cgroup, Workload::other().key())?;
                 }
+                let known = Some(account).filter(|account| *account != Workload::other().key());
+                self.meter.fold(cgroup, known, &self.kernel.commands)?;
                 self.cleared.remove(&cgroup);
                 self.distrusted.remove(&cgroup);
                 self.kernel.maps.delete_owner(cgroup)
@@ -183,10 +194,13 @@ impl Clerk {
             if self.kernel.commands.retire(account, workload)? == Answer::Full {
                 self.kernel.commands.retire(account, Workload::other().key())?;
             }
+            let share = if self.book.is_container(account) { CONTAINERS } else { CGROUPS };
+            self.meter.retire(account, workload, share, &self.kernel.commands)?;
             self.kernel.maps.delete_name(account)?;
             self.book.retired(account);
             self.folded += 1;
         }
+        self.meter.give_up(&self.kernel.commands)?;
         self.note_lost_rows()?;
         let due = self.hurry || self.audited.is_none_or(|(last, _)| last.elapsed() >= AUDIT);
         if due { self.audit() } else { Ok(()) }
@@ -251,8 +265,34 @@ impl Clerk {
         degraded.extend(&self.distrusted);
         let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();
         let health = self.health(rows.len(), folded.len())?;
-        let reading = Reading { taken: SystemTime::now(), rows, folded, degraded };
+        let (counted, own) = self.counted()?;
+        let networks = self.meter.lines.networks(&counted, &own);
+        let reading = Reading { taken: SystemTime::now(), rows, folded, degraded, counted, networks };
         Ok(compose(&self.book, &reading, &mut self.files, health))
+    }
+
+    /// What the maps of bytes hold, and what of it the sockets of each account counted.
+    fn counted(&self) -> Result<(Counted, HashMap<u64, Both>), Error> {
+        let counted = self.meter.counted()?;
+        let own = by_account(&counted, |cgroup| self.book.account_of(cgroup));
+        Ok((counted, own))
+    }
+
+    /// Takes in what the watcher of interfaces tells; gives what is to be asked of it now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn heard(&mut self, heard: Heard) -> Result<Vec<Question>, Error> {
+        self.meter.heard(heard, &self.kernel.commands)
+    }
+
+    /// Decides anew which accounts are shown by what their sockets count.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn choose_sources(&mut self) -> Result<(), Error> {
+        let (_, own) = self.counted()?;
+        self.meter.choose_sources(&own)
     }
 
     fn health(&self, rows: usize, folded: usize) -> Result<Health, Error> {
@@ -283,8 +323,8 @@ impl Clerk {
 
 fn program(status: &crate::kernel::Status) -> Program {
     Program {
-        name: status.hook.program,
-        hook: format!("tp_btf/{}", status.hook.tracepoint),
+        name: status.program,
+        hook: status.hook.clone(),
         left_out: status.left_out().map(str::to_owned),
         cost: status.cost(),
     }

@@ -5,14 +5,19 @@ use std::{
     time::SystemTime,
 };
 
-use plimsoll_common::row::Row;
+use plimsoll_common::{port::port_key, row::Row};
 
 use super::{
     book::Book,
+    meter::{CGROUPS, CONTAINERS, HOST, NOBODY},
     record::{Entry, Member},
-    snapshot::{Account, Gauges, Health, Kind, Node, Snapshot, Totals},
+    snapshot::{Account, Gauges, Health, Kind, Network, Node, Shares, Snapshot, Totals},
+    traffic::{self, Counted},
 };
 use crate::cgroup::{self, Hierarchies, Hierarchy, Limits};
+
+/// The key of the root of cgroup2.
+const ROOT: u32 = 1;
 
 /// What was read from the kernel at one moment.
 #[derive(Debug)]
@@ -25,6 +30,10 @@ pub struct Reading {
     pub folded: HashMap<u64, Row>,
     /// Cgroups with processes that no map tracks: their gauges come from files.
     pub degraded: HashSet<u32>,
+    /// Bytes.
+    pub counted: Counted,
+    /// What passed the interfaces of each account.
+    pub networks: HashMap<u64, Network>,
 }
 
 /// Where cgroup files are.
@@ -47,24 +56,28 @@ pub fn compose(book: &Book, reading: &Reading, files: &mut Files, health: Health
             members.entry(account).or_default().push((cgroup, member));
         }
     }
-    let mut workloads: BTreeMap<_, Row> = BTreeMap::new();
+    let mut workloads: BTreeMap<_, Totals> = BTreeMap::new();
     for (workload, key) in book.workloads() {
-        workloads.insert(workload.clone(), reading.folded.get(key).copied().unwrap_or_default());
+        let dead = Totals::from(reading.folded.get(key).copied().unwrap_or_default());
+        let network = reading.counted.ports.get(&port_key(*key, b""));
+        let network = network.map_or_else(Default::default, |port| traffic::totals(&port.flows));
+        workloads.insert(workload.clone(), Totals { network, ..dead });
     }
     let mut accounts = Vec::new();
     for (key, entry) in book.accounts() {
         let members = members.get(&key).map_or(&[][..], Vec::as_slice);
         let row = total(reading, key, members);
+        let account = account((key, entry), members, row, reading, files);
         if let Some(sum) = entry.workload.as_ref().and_then(|workload| workloads.get_mut(workload)) {
-            *sum = sum.plus(row);
+            *sum = sum.plus(&account.totals);
         }
-        accounts.push(account((key, entry), members, row, reading, files));
+        accounts.push(account);
     }
     files.limits.keep(|key| members.contains_key(&key));
     accounts.sort_unstable_by(|one, other| one.identity.id.cmp(&other.identity.id));
     accounts.dedup_by(|one, other| one.identity.id == other.identity.id);
-    let workloads = workloads.into_iter().map(|(workload, row)| (workload, Totals::from(row))).collect();
-    Snapshot { taken: reading.taken, accounts, workloads, node: node(reading), health }
+    let node = node(reading, &accounts);
+    Snapshot { taken: reading.taken, accounts, workloads, node, health }
 }
 
 /// Living and dead rows of one account.
@@ -98,6 +111,9 @@ fn account(
         Kind::Other => None,
         _ => files.limits.pids_max(files.hierarchies.pids_mount()?, key, &entry.path),
     };
+    let network = reading.networks.get(&key).cloned().unwrap_or_default();
+    let passed = network.interfaces.iter().map(|interface| traffic::totals(&interface.flows));
+    let passed = passed.fold(Default::default(), traffic::sum);
     Account {
         identity: entry.identity.clone(),
         gauges: (!live.is_empty()).then(|| Gauges {
@@ -106,16 +122,38 @@ fn account(
             threads_max: threads_max(),
             degraded,
         }),
-        totals: row.into(),
+        totals: Totals { network: passed, ..row.into() },
         last_seen: entry.died.unwrap_or(reading.taken),
+        network,
     }
 }
 
-fn node(reading: &Reading) -> Node {
+fn node(reading: &Reading, accounts: &[Account]) -> Node {
     let sum = reading.rows.values().chain(reading.folded.values()).fold(Row::ZERO, |sum, row| sum.plus(*row));
+    let port = |name: &str| {
+        let port = reading.counted.ports.get(&port_key(HOST, name.as_bytes()));
+        port.map_or_else(Default::default, |port| traffic::totals(&port.flows))
+    };
+    let live = |is_container: bool| {
+        let of_kind = |account: &&Account| {
+            matches!(account.identity.kind, Kind::Container | Kind::Unresolved) == is_container
+        };
+        let passed = accounts.iter().filter(of_kind).map(|account| account.totals.network);
+        passed.fold(Default::default(), traffic::sum)
+    };
+    let nobody = reading.networks.get(&HOST).into_iter().flat_map(|network| &network.interfaces);
+    let nobody = nobody.map(|interface| traffic::totals(&interface.flows));
+    let root = reading.counted.sockets.get(&ROOT).copied().unwrap_or_default();
+    let root = [root[0].total(), root[1].total()];
     Node {
         processes: sum.processes.try_into().unwrap_or_default(),
         threads: sum.threads.try_into().unwrap_or_default(),
         totals: sum.into(),
+        network: Shares {
+            containers: traffic::sum(live(true), port(CONTAINERS)),
+            cgroups: traffic::sum(live(false), port(CGROUPS)),
+            root,
+            unattributed: nobody.fold(port(NOBODY), traffic::sum),
+        },
     }
 }

@@ -6,10 +6,13 @@ mod audit;
 mod book;
 mod clerk;
 mod compose;
+mod lookout;
+mod meter;
 mod owner;
 mod proc_list;
 mod record;
 pub mod snapshot;
+mod traffic;
 
 pub use self::{
     compose::Files,

@@ -10,10 +10,13 @@ use plimsoll_common::{event::Kind, word::cgroup_key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::StreamExt as _;
 
-use super::{book::Book, clerk::Clerk, compose::Files, record::Action, snapshot::Snapshot};
+use super::{book::Book, clerk::Clerk, compose::Files, lookout::Lookout, record::Action, snapshot::Snapshot};
 use crate::{
     cgroup::{Walk, walk},
-    inventory::{Answer, Namer},
+    inventory::{
+        Answer, Namer,
+        wires::{Heard, Wires},
+    },
     kernel::{
         Error, Kernel,
         events::{Event, Events},
@@ -29,6 +32,8 @@ const CATCH_UP: usize = 10_000;
 /// How often containers are looked up again, for names that changed, and cgroups are listed, for whatever was missed.
 const LOOK_UP: Duration = Duration::from_mins(1);
 
+/// How long a page waits for what interfaces tell of themselves.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// What the owner may be told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -81,7 +86,12 @@ pub struct Owner {
     events: Events,
     namer: Namer,
     answers: mpsc::UnboundedReceiver<Answer>,
+    lookout: Lookout,
+    heard: mpsc::UnboundedReceiver<Heard>,
     requests: mpsc::Receiver<Request>,
+    /// Readers that wait for what interfaces tell, and until when.
+    waiting: Vec<oneshot::Sender<Arc<Snapshot>>>,
+    patience: Instant,
     walks: (mpsc::UnboundedSender<Walked>, mpsc::UnboundedReceiver<Walked>),
     walking: bool,
     walk_again: bool,
@@ -112,17 +122,22 @@ impl Owner {
         events: Events,
         files: Files,
         namer: (Namer, mpsc::UnboundedReceiver<Answer>),
+        wires: (Wires, mpsc::UnboundedReceiver<Heard>),
         settings: Settings,
     ) -> Result<(Self, Reader), Error> {
         let (asking, requests) = mpsc::channel(64);
         let (ready, hears_ready) = watch::channel(false);
-        let (namer, answers) = namer;
+        let ((namer, answers), (wires, heard)) = (namer, wires);
         let owner = Self {
             clerk: Clerk::new(kernel, files)?,
             events,
             namer,
             answers,
+            lookout: Lookout::new(wires),
+            heard,
             requests,
+            waiting: Vec::new(),
+            patience: Instant::now(),
             walks: mpsc::unbounded_channel(),
             walking: false,
             walk_again: false,
@@ -153,8 +168,12 @@ impl Owner {
                     None => return Ok(()),
                 },
                 Some(answer) = self.answers.recv() => self.answered(answer)?,
+                Some(heard) = self.heard.recv() => self.listen(heard)?,
+                () = tokio::time::sleep_until(self.patience.into()), if !self.waiting.is_empty() => {
+                    self.serve().await?;
+                }
                 Some(walked) = self.walks.1.recv() => self.walked(walked)?,
-                Some(request) = self.requests.recv() => self.requested(request).await?,
+                Some(request) = self.requests.recv() => self.requested(request),
                 _ = tick.tick() => self.tick()?,
             }
         }
@@ -169,8 +188,13 @@ impl Owner {
                 Some(path) => book.appeared(cgroup, path, now),
                 None => return self.walk(),
             },
-            Kind::FirstExec => book.started(cgroup),
+            Kind::FirstExec => {
+                let actions = book.started(cgroup);
+                self.lookout.executed(cgroup, &mut self.clerk);
+                actions
+            }
             Kind::Rmdir => {
+                self.lookout.removed(cgroup);
                 let mut actions = book.removed(cgroup, now);
                 actions.extend(book.ask(cgroup));
                 actions
@@ -186,8 +210,20 @@ impl Owner {
             tracing::warn!("{problem}");
         }
         self.asking = self.asking.saturating_sub(1);
+        let cgroup = answer.cgroup;
         let actions = self.clerk.book.answered(answer, SystemTime::now());
         self.act(actions)?;
+        self.lookout.named(cgroup, &mut self.clerk);
+        self.tell_ready();
+        Ok(())
+    }
+
+    /// Takes in what the watcher of interfaces tells.
+    fn listen(&mut self, heard: Heard) -> Result<(), Error> {
+        if matches!(heard, Heard::Counters(_)) {
+            self.patience = Instant::now();
+        }
+        self.lookout.listen(heard, &mut self.clerk)?;
         self.tell_ready();
         Ok(())
     }
@@ -227,25 +263,40 @@ impl Owner {
     }
 
     /// Ready once all cgroups were listed, and everything that was asked about them is answered.
-    fn tell_ready(&self) {
-        let is_ready = self.listed && self.asking == 0;
-        self.ready.send_if_modified(|ready| is_ready && !std::mem::replace(ready, true));
+    fn tell_ready(&mut self) {
+        let is_ready = self.listed && self.asking == 0 && self.lookout.listed;
+        if self.ready.send_if_modified(|ready| is_ready && !std::mem::replace(ready, true)) {
+            self.lookout.ready(&mut self.clerk);
+        }
     }
 
-    async fn requested(&mut self, request: Request) -> Result<(), Error> {
+    fn requested(&mut self, request: Request) {
         match request {
             Request::Shown(taken) => self.clerk.book.shown(taken),
             Request::Snapshot(reader) => {
-                if self.snapshot.as_ref().is_none_or(|(taken, _)| taken.elapsed() >= FRESH) {
-                    self.catch_up().await?;
-                    let taken = Instant::now();
-                    self.snapshot = Some((taken, Arc::new(self.clerk.snapshot()?)));
-                }
-                if let Some((_, snapshot)) = &self.snapshot {
+                let fresh = self.snapshot.as_ref().filter(|(taken, _)| taken.elapsed() < FRESH);
+                if let Some((_, snapshot)) = fresh {
                     let _ = reader.send(snapshot.clone()); // it did not wait
+                    return;
+                }
+                self.waiting.push(reader);
+                if self.waiting.len() == 1 {
+                    let waits = self.lookout.read(&self.clerk);
+                    self.patience = Instant::now() + if waits { PATIENCE } else { Duration::ZERO };
                 }
             }
         }
+    }
+
+    /// Makes a snapshot for all that wait for one.
+    async fn serve(&mut self) -> Result<(), Error> {
+        self.catch_up().await?;
+        let taken = Instant::now();
+        let snapshot = Arc::new(self.clerk.snapshot()?);
+        for reader in self.waiting.drain(..) {
+            let _ = reader.send(snapshot.clone()); // it did not wait
+        }
+        self.snapshot = Some((taken, snapshot));
         Ok(())
     }
 
@@ -258,6 +309,9 @@ impl Owner {
         }
         while let Ok(answer) = self.answers.try_recv() {
             self.answered(answer)?;
+        }
+        while let Ok(heard) = self.heard.try_recv() {
+            self.listen(heard)?;
         }
         Ok(())
     }
@@ -274,8 +328,10 @@ impl Owner {
             let book: &Book = &self.clerk.book;
             asks.extend(book.containers().into_iter().filter_map(|cgroup| book.ask(cgroup)));
             self.walk()?;
+            self.lookout.locate_all(&self.clerk);
         }
         self.act(asks)?;
+        self.lookout.tick(now, &mut self.clerk)?;
         if self.clerk.events_were_lost()? {
             self.walk()?;
         }

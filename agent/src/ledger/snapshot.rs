@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use plimsoll_common::row::Row;
+use plimsoll_common::{
+    port::Flows,
+    row::Row,
+    traffic::{Count, Traffic},
+};
 
 pub use crate::inventory::{Identity, Kind, Workload, WorkloadKind};
 
@@ -32,6 +36,57 @@ pub struct Account {
     pub totals: Totals,
     /// When it was last seen alive.
     pub last_seen: SystemTime,
+    /// What it received and transmitted.
+    pub network: Network,
+}
+
+/// What an account received and transmitted, from one source at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Network {
+    /// Who counts it now.
+    pub source: NetworkSource,
+    /// By interface, named as the container does.
+    pub interfaces: Vec<Interface>,
+    /// What its own sockets received and transmitted, where others share its interfaces.
+    pub own: Option<[Traffic; 2]>,
+}
+
+/// One interface of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name in the container; `host` for the host's network.
+    pub name: String,
+    /// Received and transmitted.
+    pub flows: Flows,
+    /// Whether errors and drops are known.
+    pub drops: bool,
+}
+
+/// Who counts the bytes of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetworkSource {
+    /// Nobody: it has no interface, or it is not known which.
+    #[default]
+    None,
+    /// Programs at the host's end of its veth pair.
+    Programs,
+    /// The interface itself: this kernel cannot do better.
+    Interface,
+    /// Programs at its sockets: it has no veth pair of its own.
+    Sockets,
+}
+
+impl NetworkSource {
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Programs => "tcx",
+            Self::Interface => "interface",
+            Self::Sockets => "cgroup_skb",
+        }
+    }
 }
 
 /// What an account has at this moment.
@@ -64,12 +119,35 @@ pub struct Totals {
     pub exits_signal: u64,
     /// Processes chosen by the OOM killer.
     pub oom_kills: u64,
+    /// Received and transmitted, by whatever counts it.
+    pub network: [Count; 2],
+}
+
+impl Totals {
+    /// The sum of two.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, network } =
+            other;
+        let [received, transmitted] = self.network;
+        Self {
+            forks: self.forks + forks,
+            thread_creations: self.thread_creations + thread_creations,
+            execs: self.execs + execs,
+            exits_ok: self.exits_ok + exits_ok,
+            exits_error: self.exits_error + exits_error,
+            exits_signal: self.exits_signal + exits_signal,
+            oom_kills: self.oom_kills + oom_kills,
+            network: [received.plus(network[0]), transmitted.plus(network[1])],
+        }
+    }
 }
 
 impl From<Row> for Totals {
     fn from(row: Row) -> Self {
         let Row { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, .. } = row;
-        Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills }
+        let network = [Count::default(); 2];
+        Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, network }
     }
 }
 
@@ -82,6 +160,21 @@ pub struct Node {
     pub threads: u64,
     /// What all cgroups did, living and gone.
     pub totals: Totals,
+    /// Received and transmitted, by whose it is; the shares add up to all that was seen.
+    pub network: Shares,
+}
+
+/// All bytes and packets of the host that were seen, by whose they are: received, transmitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shares {
+    /// Containers'.
+    pub containers: [Count; 2],
+    /// Other cgroups'.
+    pub cgroups: [Count; 2],
+    /// Of processes at the root of cgroup2, and what the kernel sends by itself.
+    pub root: [Count; 2],
+    /// Nobody's: pairs that belong to no account.
+    pub unattributed: [Count; 2],
 }
 
 /// What was lost, filled up or left out. Counters since the pins were made, unless said otherwise.

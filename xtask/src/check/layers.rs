@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["enforcer", "exporter", "top"],
     &["ledger", "states"],
     &["inventory", "volumes"],
-    &["cgroup", "kernel", "privilege", "runtimes"],
+    &["cgroup", "kernel", "network", "privilege", "runtimes"],
 ];
 
 /// The names under which a file can reach another module of the agent.

@@ -11,8 +11,14 @@ use super::*;
 use crate::{
     exporter::fixture::{HOSTILE, account, many, snapshot, totals},
     inventory::bounded,
-    ledger::snapshot::{Account, Gauges, Identity, Kind, Node, Totals, Workload, WorkloadKind},
+    ledger::snapshot::{
+        Account, Gauges, Identity, Kind, Network, Node, Shares, Totals, Workload, WorkloadKind,
+    },
 };
+
+fn all() -> impl Iterator<Item = &'static Family> {
+    (0..).map_while(family)
+}
 
 fn page(snapshot: &Arc<Snapshot>) -> String {
     let bytes: Vec<u8> = Page::new(Arc::clone(snapshot)).flatten().collect();
@@ -22,7 +28,8 @@ fn page(snapshot: &Arc<Snapshot>) -> String {
 type LabelSet = BTreeMap<String, String>;
 
 /// The labels of an account, by a way of its own: whole maps of owned strings.
-fn labels_of(identity: &Identity, info: bool) -> LabelSet {
+fn labels_of(account: &Account, info: bool) -> LabelSet {
+    let identity = &account.identity;
     let mut labels = LabelSet::new();
     for (key, value) in &identity.labels {
         let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -36,6 +43,7 @@ fn labels_of(identity: &Identity, info: bool) -> LabelSet {
     if info {
         add("container_id", &identity.container_id);
         add("kind", "container");
+        add("network_source", account.network.source.as_str());
         add("project", &identity.project);
         add("runtime", &identity.runtime);
         add("service", &identity.service);
@@ -43,16 +51,15 @@ fn labels_of(identity: &Identity, info: bool) -> LabelSet {
     labels
 }
 
-fn metric(labels: &LabelSet, reason: Option<&str>, kind: &str, value: f64) -> Metric {
-    let mut labels = labels.clone();
-    labels.extend(reason.map(|reason| ("reason".to_owned(), reason.to_owned())));
-    let pair = |(name, value): (&String, &String)| {
+fn metric(labels: &LabelSet, more: &[(&str, &str)], kind: &str, value: f64) -> Metric {
+    let pair = |(name, value): (&str, &str)| {
         let mut pair = LabelPair::default();
-        pair.set_name(name.clone());
-        pair.set_value(value.clone());
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
         pair
     };
-    let mut metric = Metric::from_label(labels.iter().map(pair).collect());
+    let own = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut metric = Metric::from_label(own.chain(more.iter().copied()).map(pair).collect());
     if kind == "gauge" {
         let mut gauge = Gauge::default();
         gauge.set_value(value);
@@ -66,49 +73,52 @@ fn metric(labels: &LabelSet, reason: Option<&str>, kind: &str, value: f64) -> Me
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the crate's model holds every value as f64")]
-fn metrics(labels: &LabelSet, kind: &str, sample: Sample) -> Vec<Metric> {
-    match sample {
-        Sample::Absent => Vec::new(),
-        Sample::Count(count) => vec![metric(labels, None, kind, count as f64)],
-        Sample::Time(time) => {
+fn number(value: Value) -> f64 {
+    match value {
+        Value::Count(count) => count as f64,
+        Value::Time(time) => {
             let millis = time.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-            vec![metric(labels, None, kind, millis as f64 / 1_000.0)]
-        }
-        Sample::Exits(exits) => {
-            exits.iter().map(|&(reason, count)| metric(labels, Some(reason), kind, count as f64)).collect()
+            millis as f64 / 1_000.0
         }
     }
 }
 
+fn workload_labels(workload: &Workload) -> LabelSet {
+    let name = bounded(&workload.name).into_owned();
+    LabelSet::from([("kind".to_owned(), "image".to_owned()), ("workload".to_owned(), name)])
+}
+
 fn model(snapshot: &Snapshot, family: &Family) -> MetricFamily {
-    let accounts = snapshot.accounts.iter();
-    let samples: Vec<(LabelSet, Sample)> = match family.read {
-        Read::Account(read) => accounts.map(|a| (labels_of(&a.identity, false), read(a))).collect(),
-        Read::Info(read) => accounts.map(|a| (labels_of(&a.identity, true), read(a))).collect(),
-        Read::Workload(read) => {
-            let labels = |name: &str| {
-                LabelSet::from([
-                    ("kind".to_owned(), "image".to_owned()),
-                    ("workload".to_owned(), bounded(name).into_owned()),
-                ])
-            };
-            snapshot.workloads.iter().map(|(w, totals)| (labels(&w.name), read(totals))).collect()
-        }
-        Read::Node(read) => vec![(LabelSet::new(), read(&snapshot.node))],
+    let mut samples = Vec::new();
+    let mut each = |labels: LabelSet, tell: &dyn Fn(Tell<'_>)| {
+        tell(&mut |more, value| samples.push(metric(&labels, more, family.kind, number(value))));
     };
+    match family.read {
+        Read::Account(read) => {
+            snapshot.accounts.iter().for_each(|a| each(labels_of(a, false), &|tell| read(a, tell)));
+        }
+        Read::Info(read) => {
+            snapshot.accounts.iter().for_each(|a| each(labels_of(a, true), &|tell| read(a, tell)));
+        }
+        Read::Workload(read) => {
+            snapshot
+                .workloads
+                .iter()
+                .for_each(|(w, totals)| each(workload_labels(w), &|tell| read(totals, tell)));
+        }
+        Read::Node(read) => each(LabelSet::new(), &|tell| read(&snapshot.node, tell)),
+    }
     let mut model = MetricFamily::default();
     model.set_name(family.name.to_owned());
     model.set_help(family.help.to_owned());
     model.set_field_type(if family.kind == "gauge" { MetricType::GAUGE } else { MetricType::COUNTER });
-    model.set_metric(
-        samples.iter().flat_map(|(labels, sample)| metrics(labels, family.kind, *sample)).collect(),
-    );
+    model.set_metric(samples);
     model
 }
 
 /// What the crate's encoder makes of the same snapshot.
 fn crate_page(snapshot: &Snapshot) -> String {
-    let mut families: Vec<MetricFamily> = FAMILIES.iter().map(|family| model(snapshot, family)).collect();
+    let mut families: Vec<MetricFamily> = all().map(|family| model(snapshot, family)).collect();
     families.retain(|family| !family.get_metric().is_empty());
     let mut out = Vec::new();
     TextEncoder::new().encode(&families, &mut out).expect("the crate encodes it");
@@ -179,7 +189,7 @@ fn every_line_of_a_hostile_page_parses_and_no_series_occurs_twice() {
             assert!(series.insert(name), "{line} twice");
         }
     }
-    assert_eq!(heads.len(), 2 * FAMILIES.len());
+    assert_eq!(heads.len(), 2 * all().count());
     assert!(series.len() > 20 * HOSTILE.len());
 }
 
@@ -233,6 +243,22 @@ fn a_dead_account_keeps_totals_and_last_seen_alone() {
             "plimsoll_container_thread_creations_total",
             "plimsoll_container_execs_total",
             "plimsoll_container_exits_total",
+            "container_network_receive_bytes_total",
+            "container_network_receive_errors_total",
+            "container_network_receive_packets_dropped_total",
+            "container_network_receive_packets_total",
+            "container_network_transmit_bytes_total",
+            "container_network_transmit_errors_total",
+            "container_network_transmit_packets_dropped_total",
+            "container_network_transmit_packets_total",
+            "plimsoll_container_network_wire_bytes_total",
+            "plimsoll_container_network_protocol_bytes_total",
+            "plimsoll_container_network_protocol_packets_total",
+            "plimsoll_container_network_uncounted_bytes_total",
+            "plimsoll_container_network_receive_bytes_total",
+            "plimsoll_container_network_receive_packets_total",
+            "plimsoll_container_network_transmit_bytes_total",
+            "plimsoll_container_network_transmit_packets_total",
         ]
     );
     assert!(!page.contains("plimsoll_container_info"), "a family without a sample has no head");
@@ -243,6 +269,7 @@ fn a_dead_account_keeps_totals_and_last_seen_alone() {
 fn the_page_reads_as_documented() {
     let mut api = account("/docker/4f", "api");
     Arc::make_mut(&mut api.identity).labels.clear();
+    api.network.interfaces.truncate(1);
     let unit = Account {
         identity: Arc::new(Identity {
             id: "/system.slice/cron.service".to_owned(),
@@ -260,6 +287,7 @@ fn the_page_reads_as_documented() {
         gauges: Some(Gauges { processes: 1, threads: 1, threads_max: None, degraded: false }),
         totals: Totals::default(),
         last_seen: api.last_seen,
+        network: Network::default(),
     };
     let workload = |kind, name: &str| Workload { kind, name: name.to_owned() };
     let snapshot = Snapshot {
@@ -267,7 +295,12 @@ fn the_page_reads_as_documented() {
             (workload(WorkloadKind::Compose, "shop/api"), totals(20)),
             (workload(WorkloadKind::Other, "other"), Totals::default()),
         ]),
-        node: Node { processes: 4, threads: 8, totals: Totals { forks: u64::MAX, ..totals(30) } },
+        node: Node {
+            processes: 4,
+            threads: 8,
+            totals: Totals { forks: u64::MAX, ..totals(30) },
+            network: Shares::default(),
+        },
         ..(*snapshot(vec![api, unit])).clone()
     };
     assert_eq!(page(&Arc::new(snapshot)), include_str!("page.txt"));

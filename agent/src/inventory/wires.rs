@@ -1,0 +1,378 @@
+//! Watches the host's ends of veth pairs: has them counted, and finds the account whose namespace the other end is in.
+//! On a thread of its own: the kernel holds one lock over all of its network configuration, and whoever asks may wait.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::Duration,
+};
+
+use plimsoll_common::traffic::{Count, Direction};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use crate::{
+    cgroup,
+    kernel::veths::{State, Veths},
+    network::{
+        Change, Changes, Counters, Link, Namespace, NamespaceId, NetworkError, Peer, Requests, interfaces,
+    },
+};
+
+/// Consistent readings of an interface and its programs that one offset is taken from.
+const READINGS: usize = 5;
+/// How often an interface is read for one offset at most.
+const TRIES: usize = 40;
+/// Between two readings: longer than packets stay between an interface's counter and its program.
+const BETWEEN: Duration = Duration::from_micros(300);
+
+/// One that may be at the other end of a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its account.
+    pub account: u64,
+    /// Its cgroups, from the hierarchy's root.
+    pub paths: Vec<Vec<u8>>,
+}
+
+/// What is asked of the watcher.
+#[derive(Debug)]
+pub enum Question {
+    /// Where are they, and which pairs are theirs? Of two in one namespace the first is its owner.
+    Where(Vec<Candidate>),
+    /// What have the interfaces counted?
+    Counters,
+    /// Nothing is to be kept of an interface any more.
+    Forget(u32),
+}
+
+/// What the watcher tells.
+#[derive(Debug)]
+pub enum Heard {
+    /// The host's end of a pair is there, and counted from now on.
+    Wire(Wire),
+    /// The host's end of a pair is gone, with its last counters where they were heard.
+    Gone(u32, Option<Link>),
+    /// Where somebody is.
+    Found(u64, Location),
+    /// The other end of a pair is in the namespace of that account, which calls it so.
+    Owner(u32, u64, String),
+    /// What interfaces have counted.
+    Counters(Vec<Reading>),
+    /// All interfaces that are there were told of.
+    Listed(HashSet<u32>),
+    /// It ended, and why.
+    Failed(String),
+}
+
+/// The host's end of a veth pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    /// Its number.
+    pub ifindex: u32,
+    /// Whether programs count there; else why not.
+    pub counted: Result<(), String>,
+    /// What the interface had counted beyond what the programs did; received and transmitted by the container.
+    pub offset: [Count; 2],
+}
+
+/// One reading of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The number of the host's end.
+    pub ifindex: u32,
+    /// What the host's end has counted, as the container sees it: received, transmitted.
+    pub outside: [Counters; 2],
+    /// The other end's name, and what it has counted: received, transmitted. `None` where it cannot be looked at.
+    pub inside: Option<(String, [Counters; 2])>,
+}
+
+/// Where an account's processes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In the host's network.
+    Host,
+    /// In another namespace, with these interfaces beside the loopback.
+    Inside(Namespace, Vec<String>),
+}
+
+/// The asking end.
+#[derive(Debug, Clone)]
+pub struct Wires {
+    questions: Sender<Told>,
+}
+
+/// What arrives at the watcher.
+#[derive(Debug)]
+enum Told {
+    Change(Change),
+    Question(Question),
+    Deaf(NetworkError),
+}
+
+impl Wires {
+    /// Starts to watch: first all that are there, then as they come and go. `pins` is the directory of the programs, `mount`
+    /// that of the hierarchy of [`Candidate::paths`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn watch(pins: &Path, mount: PathBuf) -> anyhow::Result<(Self, UnboundedReceiver<Heard>)> {
+        let (heard, answers) = mpsc::unbounded_channel();
+        let (questions, told) = channel();
+        // Listening comes first: what changes during the first look is heard.
+        let changes = Changes::open()?;
+        let watcher = Watcher {
+            requests: Requests::open()?,
+            veths: Veths::open(pins)?,
+            own: Namespace::own()?,
+            mount,
+            wires: BTreeMap::new(),
+            leaving: HashSet::new(),
+            heard,
+        };
+        let listener = questions.clone();
+        thread::Builder::new().name("links".into()).spawn(move || listen(changes, &listener))?;
+        thread::Builder::new().name("wires".into()).spawn(move || watcher.run(&told))?;
+        Ok((Self { questions }, answers))
+    }
+
+    /// Asks. Answers come as they are found.
+    pub fn ask(&self, question: Question) {
+        let _ = self.questions.send(Told::Question(question)); // it ended, and said so
+    }
+}
+
+fn listen(mut changes: Changes, told: &Sender<Told>) {
+    loop {
+        let arrived = match changes.hear() {
+            Ok(changes) => changes.into_iter().map(Told::Change).collect(),
+            Err(error) => vec![Told::Deaf(error)],
+        };
+        for news in arrived {
+            let is_last = matches!(news, Told::Deaf(_));
+            if told.send(news).is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// What is known of a pair.
+#[derive(Debug)]
+struct Known {
+    peer: Peer,
+    owned: bool,
+}
+
+struct Watcher {
+    requests: Requests,
+    veths: Option<Veths>,
+    own: Namespace,
+    mount: PathBuf,
+    wires: BTreeMap<u32, Known>,
+    /// Gone, and to be forgotten: another interface of that number waits so long.
+    leaving: HashSet<u32>,
+    heard: UnboundedSender<Heard>,
+}
+
+impl Watcher {
+    fn run(mut self, told: &Receiver<Told>) {
+        let mut result = self.list();
+        while result.is_ok() {
+            let Ok(news) = told.recv() else { return };
+            result = match news {
+                Told::Change(Change::Link(link)) => self.appeared(&link),
+                Told::Change(Change::Gone(link)) => {
+                    if self.wires.contains_key(&link.ifindex) {
+                        self.gone(link.ifindex, Some(link));
+                    }
+                    Ok(())
+                }
+                Told::Change(Change::Lost) => self.list(),
+                Told::Question(question) => self.asked(question),
+                Told::Deaf(error) => Err(error.into()),
+            };
+        }
+        if let Err(error) = result {
+            self.tell(Heard::Failed(format!("{error:#}")));
+        }
+    }
+
+    fn tell(&self, heard: Heard) {
+        let _ = self.heard.send(heard); // nobody listens any more: the agent ends
+    }
+
+    /// Looks at all interfaces that are there, and at all that left something behind.
+    fn list(&mut self) -> anyhow::Result<()> {
+        let links = self.requests.links()?;
+        let there: HashSet<u32> = links.iter().map(|link| link.ifindex).collect();
+        for attached in self.veths.as_ref().map(Veths::attached).transpose()?.unwrap_or_default() {
+            if attached.state == State::Dead || !there.contains(&attached.ifindex) {
+                self.gone(attached.ifindex, None);
+            }
+        }
+        let unheard = self.wires.keys().filter(|ifindex| !there.contains(ifindex));
+        for ifindex in unheard.copied().collect::<Vec<_>>() {
+            self.gone(ifindex, None);
+        }
+        for link in links {
+            self.appeared(&link)?;
+        }
+        self.tell(Heard::Listed(there));
+        Ok(())
+    }
+
+    fn gone(&mut self, ifindex: u32, last: Option<Link>) {
+        self.wires.remove(&ifindex);
+        self.leaving.insert(ifindex);
+        self.tell(Heard::Gone(ifindex, last));
+    }
+
+    /// An interface is there, or changed.
+    fn appeared(&mut self, link: &Link) -> anyhow::Result<()> {
+        let Some(peer) = link.peer.filter(|_| link.is_veth) else { return Ok(()) };
+        if self.leaving.contains(&link.ifindex) {
+            return Ok(());
+        }
+        match self.wires.get_mut(&link.ifindex) {
+            Some(known) if known.peer == peer => return Ok(()),
+            Some(known) => *known = Known { peer, owned: false },
+            None => {
+                let Some(wire) = self.count(link.ifindex)? else { return Ok(()) };
+                self.wires.insert(link.ifindex, Known { peer, owned: false });
+                self.tell(Heard::Wire(wire));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has an interface counted; `None` where it is gone already.
+    fn count(&mut self, ifindex: u32) -> anyhow::Result<Option<Wire>> {
+        let alone = |reason| Wire { ifindex, counted: Err(reason), offset: [Count::default(); 2] };
+        let Some(veths) = &mut self.veths else {
+            return Ok(Some(alone("this kernel has no tcx links".to_owned())));
+        };
+        if let Err(error) = veths.attach(ifindex) {
+            return match self.requests.link(ifindex, None)? {
+                None => {
+                    veths.detach(ifindex)?;
+                    Ok(None)
+                }
+                Some(_) => Ok(Some(alone(error.to_string()))),
+            };
+        }
+        Ok(self.offset(ifindex)?.map(|offset| Wire { ifindex, counted: Ok(()), offset }))
+    }
+
+    /// What an interface has counted beyond what its programs did; `None` where it is gone.
+    ///
+    /// A packet passes the interface's counter and the program one after the other, so one reading may see it in one of
+    /// them: of some consistent ones the least is right where the counter comes first, the greatest where the program does.
+    fn offset(&mut self, ifindex: u32) -> anyhow::Result<Option<[Count; 2]>> {
+        let Some(veths) = &self.veths else { return Ok(None) };
+        let mut found: [Vec<Count>; 2] = [Vec::new(), Vec::new()];
+        let mut last = None;
+        for _ in 0..TRIES {
+            let before = veths.traffic(ifindex)?;
+            let Some(link) = self.requests.link(ifindex, None)? else { return Ok(None) };
+            let after = veths.traffic(ifindex)?;
+            let outside = as_the_container_sees(&link);
+            for (place, found) in found.iter_mut().enumerate() {
+                let (seen, counted) = (before[place].total(), outside[place]);
+                if seen == after[place].total() {
+                    let counted = Count { bytes: counted.bytes, packets: counted.packets };
+                    found.push(counted.plus(seen.complement()));
+                }
+            }
+            let silent = last == Some(outside);
+            last = Some(outside);
+            if silent || found.iter().all(|found| found.len() >= READINGS) {
+                break;
+            }
+            thread::sleep(BETWEEN);
+        }
+        let signed = |count: &Count| count.bytes.cast_signed();
+        let [received, transmitted] = found;
+        let received = received.into_iter().max_by_key(signed).unwrap_or_default();
+        let transmitted = transmitted.into_iter().min_by_key(signed).unwrap_or_default();
+        Ok(Some([received, transmitted]))
+    }
+
+    fn asked(&mut self, question: Question) -> anyhow::Result<()> {
+        match question {
+            Question::Where(candidates) => self.search(&candidates),
+            Question::Counters => self.read(),
+            Question::Forget(ifindex) => self.forget(ifindex),
+        }
+    }
+
+    fn search(&mut self, candidates: &[Candidate]) -> anyhow::Result<()> {
+        let mut found: HashMap<NamespaceId, u64> = HashMap::new();
+        for Candidate { account, paths } in candidates {
+            let mut directories = paths.iter().map(|path| cgroup::directory(&self.mount, path));
+            let Some(pid) = directories.find_map(|directory| cgroup::first_pid(&directory)) else { continue };
+            let Ok(namespace) = Namespace::of(pid) else { continue };
+            if namespace == self.own {
+                self.tell(Heard::Found(*account, Location::Host));
+                continue;
+            }
+            if let Some(id) = self.requests.namespace_of(pid)? {
+                found.entry(id).or_insert(*account);
+            }
+            self.tell(Heard::Found(
+                *account,
+                Location::Inside(namespace, interfaces(pid).unwrap_or_default()),
+            ));
+        }
+        for (ifindex, known) in &mut self.wires {
+            let Some(account) = found.get(&known.peer.namespace).filter(|_| !known.owned) else { continue };
+            let Ok(Some(inside)) = self.requests.link(known.peer.ifindex, Some(known.peer.namespace)) else {
+                continue; // it just went, or another question will find it
+            };
+            known.owned = true;
+            let _ = self.heard.send(Heard::Owner(*ifindex, *account, inside.name)); // as in `tell`
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        let links = self.requests.links()?;
+        let mut readings = Vec::new();
+        for link in links {
+            let Some(Known { peer, owned }) = self.wires.get(&link.ifindex) else { continue };
+            let inside = if *owned {
+                self.requests.link(peer.ifindex, Some(peer.namespace)).ok().flatten()
+            } else {
+                None
+            };
+            readings.push(Reading {
+                ifindex: link.ifindex,
+                outside: as_the_container_sees(&link),
+                inside: inside.map(|link| (link.name, [link.received, link.transmitted])),
+            });
+        }
+        self.tell(Heard::Counters(readings));
+        Ok(())
+    }
+
+    fn forget(&mut self, ifindex: u32) -> anyhow::Result<()> {
+        if let Some(veths) = &mut self.veths {
+            veths.detach(ifindex)?;
+        }
+        self.leaving.remove(&ifindex);
+        // Its number may be another's by now, which could not be counted before.
+        match self.requests.link(ifindex, None)? {
+            Some(link) => self.appeared(&link),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the host's end transmits, the container receives.
+fn as_the_container_sees(outside: &Link) -> [Counters; 2] {
+    let mut counters = [Counters::default(); 2];
+    counters[Direction::Receive as usize] = outside.transmitted;
+    counters[Direction::Transmit as usize] = outside.received;
+    counters
+}

@@ -1,0 +1,130 @@
+//! Loads the programs that see packets. Those at sockets are attached here, once; those at veth pairs are only pinned, for
+//! [`super::veths`]. Where a program cannot be had, the rest goes on without it.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
+};
+
+use aya::programs::{CgroupSkb, SchedClassifier};
+
+use super::{
+    Error,
+    load::{Loader, pin_anew},
+    programs::{Place, TAPS, Tap},
+    sys::{self, Target},
+    veths::VETHS,
+};
+
+/// No interface has this number: an attempt to attach there tells whether the kernel knows such links.
+const NOWHERE: u32 = i32::MAX.cast_unsigned();
+
+impl Loader {
+    /// Loads them all, and puts them in the place of those that another build left. `cgroup2` is the root of the hierarchy
+    /// whose sockets are counted; `None` where containers are in no cgroup of it.
+    ///
+    /// # Errors
+    /// Pins cannot be made.
+    pub fn taps(&mut self, cgroup2: Option<&Path>) -> Result<(), Error> {
+        for tap in TAPS {
+            if let Some(reason) = left_out(tap.place, cgroup2) {
+                tracing::info!("{} left out: {reason}", tap.program);
+                continue;
+            }
+            match self.tap(&tap, cgroup2) {
+                Err(error @ Error::Program { .. }) => tracing::warn!("{} left out: {error}", tap.program),
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    fn tap(&mut self, tap: &Tap, cgroup2: Option<&Path>) -> Result<(), Error> {
+        let &Tap { program: name, place, .. } = tap;
+        let pins = self.pins().to_owned();
+        if place.is_veth() {
+            let program: &mut SchedClassifier = self.program_mut(name)?;
+            program.load().map_err(Error::program("load", name))?;
+            let fd = program.fd().map_err(Error::program("open", name))?.as_fd();
+            match sys::link_create(fd, Target::TcxIngress(NOWHERE)) {
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+                _ => {
+                    tracing::info!("{name} left out: {NO_TCX}");
+                    return Ok(());
+                }
+            }
+            relink(&pins.join(VETHS), letter(place), fd)?;
+            return pin_anew(&pins, name, |path| program.pin(path));
+        }
+        let program: &mut CgroupSkb = self.program_mut(name)?;
+        program.load().map_err(Error::program("load", name))?;
+        let fd = program.fd().map_err(Error::program("open", name))?.as_fd();
+        if let Some(cgroup2) = cgroup2 {
+            attach_to_sockets(fd, place, cgroup2, &pins.join("links").join(name))?;
+        }
+        pin_anew(&pins, name, |path| program.pin(path))
+    }
+}
+
+/// Why there is no program at interfaces.
+const NO_TCX: &str = "this kernel has no tcx links (6.6 has): bytes come from the interfaces' own counters";
+/// Why there is no program at sockets.
+const NO_CGROUP2: &str = "containers are in no cgroup of cgroup2, and the kernel knows sockets by that alone";
+
+/// Why there is no program at this place, as far as that can be told without trying.
+#[must_use]
+pub fn left_out(place: Place, cgroup2: Option<&Path>) -> Option<&'static str> {
+    (!place.is_veth() && cgroup2.is_none()).then_some(NO_CGROUP2)
+}
+
+/// Why a program at this place was not attached.
+#[must_use]
+pub fn reason(place: Place, counts_cgroup2: bool) -> &'static str {
+    match (place.is_veth(), counts_cgroup2) {
+        (true, _) => NO_TCX,
+        (false, false) => NO_CGROUP2,
+        (false, true) => "the kernel refused it; the agent's log says why",
+    }
+}
+
+/// The letter that pins of links begin with.
+const fn letter(place: Place) -> char {
+    match place {
+        Place::VethReceive | Place::SocketReceive => 'r',
+        Place::VethTransmit | Place::SocketTransmit => 't',
+    }
+}
+
+/// Puts a program behind all links of its direction that another build made.
+fn relink(directory: &Path, letter: char, program: BorrowedFd<'_>) -> Result<(), Error> {
+    let entries = fs::read_dir(directory).map_err(Error::pin("read", directory))?;
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(letter)) {
+        let path = entry.path();
+        let link = sys::object_get(&path).map_err(Error::pin("open", &path))?;
+        match sys::link_update(link.as_fd(), program) {
+            // Its interface is gone.
+            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {}
+            result => result.map_err(Error::pin("update", path))?,
+        }
+    }
+    Ok(())
+}
+
+fn attach_to_sockets(program: BorrowedFd<'_>, place: Place, root: &Path, link: &Path) -> Result<(), Error> {
+    match sys::object_get(link) {
+        Ok(pinned) => {
+            return sys::link_update(pinned.as_fd(), program).map_err(Error::pin("update", link));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::pin("open", link)(error)),
+    }
+    let cgroup = File::open(root).map_err(Error::pin("open", root))?;
+    let target = match place {
+        Place::SocketReceive => Target::CgroupReceive(cgroup.as_fd()),
+        _ => Target::CgroupTransmit(cgroup.as_fd()),
+    };
+    let attached = sys::link_create(program, target).map_err(Error::pin("attach to the sockets of", root))?;
+    sys::object_pin(link, attached.as_fd()).map_err(Error::pin("pin", link))
+}

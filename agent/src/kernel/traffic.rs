@@ -1,0 +1,113 @@
+//! The pinned maps of bytes and packets, opened and typed. Never attaches a program.
+
+use std::{collections::HashMap as Map, path::Path};
+
+use aya::maps::{HashMap, MapData};
+use plimsoll_common::{
+    names,
+    port::{Port, Veth},
+    traffic::{Direction, Traffic},
+};
+
+use super::{
+    Error,
+    maps::{absent_is_fine, entries, insert_new, open},
+};
+
+/// Received and transmitted.
+pub type Both = [Traffic; 2];
+
+/// The maps, by what they hold.
+pub struct TrafficMaps {
+    lanes: HashMap<MapData, u64, Traffic>,
+    sockets: HashMap<MapData, u32, Both>,
+    veths: HashMap<MapData, u32, Veth>,
+    ports: HashMap<MapData, u64, Port>,
+}
+
+impl TrafficMaps {
+    /// Opens those pinned in `directory`.
+    ///
+    /// # Errors
+    /// One is missing or of another shape.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            lanes: open(directory, names::LANES)?,
+            sockets: open(directory, names::SOCKETS)?,
+            veths: open(directory, names::VETHS)?,
+            ports: open(directory, names::PORTS)?,
+        })
+    }
+
+    /// What programs counted at each interface.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn interfaces(&self) -> Result<Map<u32, Both>, Error> {
+        let mut interfaces: Map<u32, Both> = Map::new();
+        for (key, traffic) in entries(&self.lanes, names::LANES)? {
+            let both = interfaces.entry(u32::try_from(key >> 32).unwrap_or_default()).or_default();
+            let place =
+                if key & 1 == Direction::Receive as u64 { Direction::Receive } else { Direction::Transmit };
+            let sum = &mut both[place as usize];
+            *sum = sum.plus(&traffic);
+        }
+        Ok(interfaces)
+    }
+
+    /// What the sockets of each cgroup counted.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn sockets(&self) -> Result<Map<u32, Both>, Error> {
+        Ok(entries(&self.sockets, names::SOCKETS)?.into_iter().collect())
+    }
+
+    /// What is known of each veth pair.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn veths(&self) -> Result<Map<u32, Veth>, Error> {
+        Ok(entries(&self.veths, names::VETHS)?.into_iter().collect())
+    }
+
+    /// All ports.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ports(&self) -> Result<Map<u64, Port>, Error> {
+        Ok(entries(&self.ports, names::PORTS)?.into_iter().collect())
+    }
+
+    /// Writes down what is known of a veth pair.
+    ///
+    /// # Errors
+    /// The kernel's: E2BIG when the map is full.
+    pub fn put_veth(&mut self, ifindex: u32, veth: &Veth) -> Result<(), Error> {
+        self.veths.insert(ifindex, veth, 0).map_err(Error::map("write", names::VETHS))
+    }
+
+    /// Makes a port, unless there is one.
+    ///
+    /// # Errors
+    /// The kernel's: E2BIG when the map is full.
+    pub fn make_port(&mut self, key: u64, port: &Port) -> Result<(), Error> {
+        insert_new(&mut self.ports, key, port, names::PORTS)
+    }
+
+    /// Replaces a port in one step.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn put_port(&mut self, key: u64, port: &Port) -> Result<(), Error> {
+        self.ports.insert(key, port, 0).map_err(Error::map("write", names::PORTS))
+    }
+
+    /// Forgets a port.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn delete_port(&mut self, key: u64) -> Result<(), Error> {
+        absent_is_fine(self.ports.remove(&key), names::PORTS)
+    }
+}

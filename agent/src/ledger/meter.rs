@@ -1,0 +1,295 @@
+//! Keeps the lines equal to the pinned maps of bytes: writes pairs down, settles, folds, retires. No async.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use plimsoll_common::{
+    command::{Answer, Command, GONE, Settle},
+    port::{Flow, Port, plus, port_key},
+    traffic::Count,
+};
+
+use super::traffic::{Both, Counted, Lines, by_account, interface_of, new_port, remainder};
+use crate::{
+    inventory::wires::{Heard, Location, Question},
+    kernel::{Commands, Error, traffic::TrafficMaps},
+    network::Link,
+};
+
+/// How long the account of a pair is looked for before what it counts is nobody's.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose a port is that belongs to the whole host, and the names of those.
+pub const HOST: u64 = 0;
+/// All containers that are gone.
+pub const CONTAINERS: &str = "containers";
+/// All other cgroups that are gone.
+pub const CGROUPS: &str = "cgroups";
+/// Pairs that were nobody's.
+pub const NOBODY: &str = "unattributed";
+
+/// The lines and the maps behind them.
+pub struct Meter {
+    /// Pairs and places.
+    pub lines: Lines,
+    maps: TrafficMaps,
+    /// Accounts whose first program runs: until then their processes may be somewhere else.
+    settled: HashSet<u64>,
+    told_full: bool,
+    /// The account to which bytes go that no port has room for.
+    other: u64,
+}
+
+impl Meter {
+    /// Restores the lines from the maps pinned in `directory`. `other` is the key of the workload "other".
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn new(directory: &Path, other: u64) -> Result<Self, Error> {
+        let mut maps = TrafficMaps::open(&directory.join("maps"))?;
+        for name in [CONTAINERS, CGROUPS, NOBODY] {
+            maps.make_port(port_key(HOST, name.as_bytes()), &new_port(HOST, name))?;
+        }
+        maps.make_port(port_key(other, b""), &new_port(other, ""))?;
+        let lines = Lines::restore(maps.veths()?, &maps.ports()?, Instant::now());
+        Ok(Self { lines, maps, settled: HashSet::new(), told_full: false, other })
+    }
+
+    /// Takes in what the watcher of interfaces tells; gives what is to be asked of it now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn heard(&mut self, heard: Heard, commands: &Commands) -> Result<Vec<Question>, Error> {
+        let mut questions = Vec::new();
+        match heard {
+            Heard::Wire(wire) => {
+                if let Err(reason) = &wire.counted {
+                    tracing::debug!("interface {} is read from its own counters: {reason}", wire.ifindex);
+                }
+                if let Some(veth) = self.lines.appeared(&wire, Instant::now()) {
+                    let result = self.maps.put_veth(wire.ifindex, &veth);
+                    self.or_full(result)?;
+                }
+            }
+            Heard::Gone(ifindex, last) => {
+                self.gone(ifindex, last.as_ref(), commands)?;
+                questions.push(Question::Forget(ifindex));
+            }
+            Heard::Found(account, place) => {
+                if place != Location::Host || self.settled.contains(&account) {
+                    self.lines.found(account, place);
+                }
+            }
+            Heard::Owner(ifindex, account, interface) => self.give(ifindex, account, &interface, commands)?,
+            Heard::Counters(readings) => {
+                for (ifindex, account, interface) in self.lines.read(readings) {
+                    self.give(ifindex, account, &interface, commands)?;
+                }
+            }
+            Heard::Listed(there) => {
+                let gone: Vec<u32> =
+                    self.lines.ifindexes().filter(|ifindex| !there.contains(ifindex)).collect();
+                for ifindex in gone {
+                    self.gone(ifindex, None, commands)?;
+                    questions.push(Question::Forget(ifindex));
+                }
+            }
+            Heard::Failed(reason) => {
+                tracing::error!(
+                    "network interfaces are not watched any more, new ones are not counted: {reason}"
+                );
+            }
+        }
+        Ok(questions)
+    }
+
+    /// Gives pairs that nobody was found for to nobody: what they count from now on is shown as such.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn give_up(&mut self, commands: &Commands) -> Result<(), Error> {
+        for ifindex in self.lines.orphans(Instant::now(), PATIENCE) {
+            self.give(ifindex, HOST, NOBODY, commands)?;
+        }
+        Ok(())
+    }
+
+    /// The first program of an account runs: its processes are where they will stay.
+    pub fn settled(&mut self, account: u64) {
+        self.settled.insert(account);
+    }
+
+    /// A pair is that account's from now on; what passed before stays where it was counted, if that was somewhere.
+    fn give(
+        &mut self,
+        ifindex: u32,
+        account: u64,
+        interface: &str,
+        commands: &Commands,
+    ) -> Result<(), Error> {
+        let Some(veth) = self.lines.veth(ifindex) else { return Ok(()) };
+        let port = port_key(account, interface.as_bytes());
+        if veth.port == port {
+            return Ok(());
+        }
+        let made = self.maps.make_port(port, &new_port(account, interface));
+        self.or_full(made)?;
+        let mut passed = None;
+        if veth.port != 0 {
+            let flows = self.lines.passed(ifindex, &self.maps.interfaces()?).unwrap_or_default();
+            let command = Command { key: ifindex.into(), from: veth.port, to: port };
+            commands.settle(&Settle { command, flows })?;
+            passed = Some(flows);
+        }
+        if let Some(veth) = self.lines.given(ifindex, account, interface, passed.as_ref()) {
+            self.maps.put_veth(ifindex, &veth)?;
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, ifindex: u32, last: Option<&Link>, commands: &Commands) -> Result<(), Error> {
+        let Some(veth) = self.lines.veth(ifindex) else { return Ok(()) };
+        let counted = self.maps.interfaces()?;
+        let mut flows = self.lines.passed(ifindex, &counted).unwrap_or_default();
+        if let Some(link) = last {
+            let last = [link.transmitted, link.received]
+                .map(|counters| Count { bytes: counters.bytes, packets: counters.packets });
+            let counted = counted.get(&ifindex).copied().unwrap_or_default();
+            for (flow, left) in flows.iter_mut().zip(remainder(&veth, &last, &counted)) {
+                flow.uncounted = flow.uncounted.plus(left);
+            }
+        }
+        let nobody = port_key(HOST, NOBODY.as_bytes());
+        let from = if veth.port == 0 { nobody } else { veth.port };
+        let settle = |from| {
+            commands.settle(&Settle { command: Command { key: ifindex.into(), from, to: GONE }, flows })
+        };
+        if settle(from)? == Answer::Full {
+            settle(nobody)?;
+        }
+        self.lines.gone(ifindex);
+        Ok(())
+    }
+
+    /// Adds what the sockets of a dead cgroup counted to its account; to nobody's where it has none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn fold(&mut self, cgroup: u32, account: Option<u64>, commands: &Commands) -> Result<(), Error> {
+        let nobody = port_key(HOST, NOBODY.as_bytes());
+        let Some(account) = account else { return commands.fold_sockets(cgroup, nobody).map(drop) };
+        let port = port_key(account, b"");
+        if commands.fold_sockets(cgroup, port)? == Answer::Full {
+            let made = self.maps.make_port(port, &new_port(account, ""));
+            self.or_full(made)?;
+            if commands.fold_sockets(cgroup, port)? == Answer::Full {
+                commands.fold_sockets(cgroup, nobody)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds all that a dead account has to its workload and to the host's `share`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn retire(
+        &mut self,
+        account: u64,
+        workload: u64,
+        share: &str,
+        commands: &Commands,
+    ) -> Result<(), Error> {
+        let counted = self.counted()?;
+        let own = by_account(&counted, |_| None).get(&account).copied().unwrap_or_default();
+        let own = own.map(|traffic| Flow { traffic, ..Flow::ZERO });
+        let into = port_key(workload, b"");
+        for (key, port) in
+            counted.ports.iter().filter(|(_, port)| port.account == account && port.interface[0] != 0)
+        {
+            if port.by_sockets == 1 {
+                let port = Port { by_sockets: 0, flows: plus(&port.flows, &own), ..*port };
+                self.maps.put_port(*key, &port)?;
+            }
+            let made = self.maps.make_port(into, &new_port(workload, ""));
+            self.or_full(made)?;
+            let share = port_key(HOST, share.as_bytes());
+            if commands.retire_port(*key, into, share)? == Answer::Full {
+                commands.retire_port(*key, port_key(self.other, b""), share)?;
+            }
+        }
+        self.lines.forget_place(account);
+        self.settled.remove(&account);
+        self.maps.delete_port(port_key(account, b""))
+    }
+
+    /// Opens and closes ports for what only sockets tell of. What they counted before is no part of it where the account
+    /// had another source.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn choose_sources(&mut self, own: &HashMap<u64, Both>) -> Result<(), Error> {
+        let ports = self.maps.ports()?;
+        let wanted = self.lines.by_sockets();
+        let own = |account: u64| {
+            own.get(&account).copied().unwrap_or_default().map(|traffic| Flow { traffic, ..Flow::ZERO })
+        };
+        let known: HashSet<u64> =
+            ports.values().filter(|port| port.interface[0] != 0).map(|port| port.account).collect();
+        let mut changes = Vec::new();
+        for (key, port) in ports.iter().filter(|(_, port)| port.by_sockets == 1) {
+            let is_wanted = wanted.get(&port.account).is_some_and(|name| *name == interface_of(port));
+            if !is_wanted && self.lines.place(port.account).is_some() {
+                changes.push((
+                    *key,
+                    Port { by_sockets: 0, flows: plus(&port.flows, &own(port.account)), ..*port },
+                ));
+            }
+        }
+        for (account, name) in &wanted {
+            let key = port_key(*account, name.as_bytes());
+            let port = ports.get(&key).copied();
+            if port.is_some_and(|port| port.by_sockets == 1) {
+                continue;
+            }
+            let mut port = port.unwrap_or_else(|| new_port(*account, name));
+            if known.contains(account) {
+                port.flows = plus(&port.flows, &own(*account).map(|flow| flow.complement()));
+            }
+            port.by_sockets = 1;
+            changes.push((key, port));
+        }
+        for (key, port) in changes {
+            let result = self.maps.put_port(key, &port);
+            self.or_full(result)?;
+        }
+        Ok(())
+    }
+
+    /// What the maps hold now.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn counted(&self) -> Result<Counted, Error> {
+        Ok(Counted {
+            interfaces: self.maps.interfaces()?,
+            sockets: self.maps.sockets()?,
+            ports: self.maps.ports()?,
+        })
+    }
+
+    fn or_full(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        match result {
+            Err(Error::Map { what, map, source }) => {
+                if !std::mem::replace(&mut self.told_full, true) {
+                    tracing::warn!("{what} map {map}: {source}: bytes of new interfaces count for nobody");
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}

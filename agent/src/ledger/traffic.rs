@@ -1,0 +1,338 @@
+//! Which bytes are whose: veth pairs, the ports they count for, and where accounts' processes are. Data in, sums out: no
+//! I/O, no clock.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use plimsoll_common::{
+    port::{Flow, Flows, NAME, Port, Veth, plus, port_key},
+    traffic::{Count, Traffic},
+};
+
+use super::snapshot::{Interface, Network, NetworkSource};
+use crate::{
+    inventory::wires::{Location, Reading, Wire},
+    network::Namespace,
+};
+
+/// Name of the interface under which the host's network is shown, as cAdvisor does.
+pub const HOST: &str = "host";
+/// Name under which several interfaces are shown that only sockets tell of.
+pub const SEVERAL: &str = "several";
+
+/// What sockets count per cgroup and programs per interface: received, transmitted.
+pub type Both = [Traffic; 2];
+
+/// What was read from the maps at one moment.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// By programs at interfaces.
+    pub interfaces: HashMap<u32, Both>,
+    /// By programs at sockets.
+    pub sockets: HashMap<u32, Both>,
+    /// What is not counted elsewhere any more.
+    pub ports: HashMap<u64, Port>,
+}
+
+/// All pairs and places.
+#[derive(Debug, Default)]
+pub struct Lines {
+    pairs: BTreeMap<u32, Pair>,
+    places: HashMap<u64, Location>,
+}
+
+/// A veth pair.
+#[derive(Debug)]
+struct Pair {
+    veth: Veth,
+    /// Its account and the name that it has there.
+    owner: Option<(u64, String)>,
+    reading: Option<Reading>,
+    /// When it appeared.
+    since: Instant,
+}
+
+impl Lines {
+    /// Those that another agent wrote down.
+    #[must_use]
+    pub fn restore(veths: HashMap<u32, Veth>, ports: &HashMap<u64, Port>, now: Instant) -> Self {
+        let pair = |(ifindex, veth): (u32, Veth)| {
+            let owner = ports.get(&veth.port).map(|port| (port.account, interface_of(port)));
+            (ifindex, Pair { veth, owner, reading: None, since: now })
+        };
+        Self { pairs: veths.into_iter().map(pair).collect(), places: HashMap::new() }
+    }
+
+    /// The host's end of a pair is counted: what is to be written down of it, if it was not known.
+    pub fn appeared(&mut self, wire: &Wire, now: Instant) -> Option<Veth> {
+        if self.pairs.contains_key(&wire.ifindex) {
+            return None;
+        }
+        let mut veth = Veth {
+            port: 0,
+            counted: wire.counted.is_ok().into(),
+            offset: wire.offset,
+            base: [Flow::ZERO; 2],
+        };
+        if wire.counted.is_ok() {
+            for (base, offset) in veth.base.iter_mut().zip(wire.offset) {
+                base.uncounted = offset;
+            }
+        }
+        self.pairs.insert(wire.ifindex, Pair { veth, owner: None, reading: None, since: now });
+        Some(veth)
+    }
+
+    /// What is written down of a pair.
+    #[must_use]
+    pub fn veth(&self, ifindex: u32) -> Option<Veth> {
+        self.pairs.get(&ifindex).map(|pair| pair.veth)
+    }
+
+    /// A pair belongs to that account from now on; `passed` was its former port's.
+    pub fn given(
+        &mut self,
+        ifindex: u32,
+        account: u64,
+        interface: &str,
+        passed: Option<&Flows>,
+    ) -> Option<Veth> {
+        let pair = self.pairs.get_mut(&ifindex)?;
+        pair.owner = Some((account, interface.to_owned()));
+        pair.veth.port = port_key(account, interface.as_bytes());
+        if let Some(passed) = passed {
+            for (base, passed) in pair.veth.base.iter_mut().zip(passed) {
+                *base = base.plus(&passed.complement());
+            }
+        }
+        Some(pair.veth)
+    }
+
+    /// A pair is gone.
+    pub fn gone(&mut self, ifindex: u32) {
+        self.pairs.remove(&ifindex);
+    }
+
+    /// What interfaces counted; gives those whose name in their container is another now.
+    pub fn read(&mut self, readings: Vec<Reading>) -> Vec<(u32, u64, String)> {
+        let mut renamed = Vec::new();
+        for reading in readings {
+            let Some(pair) = self.pairs.get_mut(&reading.ifindex) else { continue };
+            if let (Some((account, name)), Some((now, _))) = (&pair.owner, &reading.inside)
+                && name != now
+            {
+                renamed.push((reading.ifindex, *account, now.clone()));
+            }
+            pair.reading = Some(reading);
+        }
+        renamed
+    }
+
+    /// Where the processes of an account are.
+    pub fn found(&mut self, account: u64, place: Location) {
+        self.places.insert(account, place);
+    }
+
+    /// Where the processes of an account were seen.
+    #[must_use]
+    pub fn place(&self, account: u64) -> Option<&Location> {
+        self.places.get(&account)
+    }
+
+    /// An account went, or its processes were started anew.
+    pub fn forget_place(&mut self, account: u64) {
+        self.places.remove(&account);
+    }
+
+    /// Pairs that are there.
+    pub fn ifindexes(&self) -> impl Iterator<Item = u32> {
+        self.pairs.keys().copied()
+    }
+
+    /// Pairs that nobody was found for in so long a time.
+    #[must_use]
+    pub fn orphans(&self, now: Instant, patience: Duration) -> Vec<u32> {
+        let is_orphan = |pair: &Pair| pair.owner.is_none() && now.duration_since(pair.since) >= patience;
+        self.pairs.iter().filter(|(_, pair)| is_orphan(pair)).map(|(ifindex, _)| *ifindex).collect()
+    }
+
+    /// Whether pairs are read from their interfaces, too.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// What passed a pair and is in no port yet.
+    #[must_use]
+    pub fn passed(&self, ifindex: u32, interfaces: &HashMap<u32, Both>) -> Option<Flows> {
+        let pair = self.pairs.get(&ifindex)?;
+        Some(pair.passed(interfaces.get(&ifindex)))
+    }
+
+    /// Accounts that have a pair.
+    fn owners(&self) -> HashSet<u64> {
+        self.pairs.values().filter_map(|pair| pair.owner.as_ref()).map(|(account, _)| *account).collect()
+    }
+
+    /// Namespaces with the accounts whose processes are there.
+    fn namespaces(&self) -> HashMap<Namespace, Vec<u64>> {
+        let mut namespaces: HashMap<_, Vec<u64>> = HashMap::new();
+        for (account, place) in &self.places {
+            if let Location::Inside(namespace, _) = place {
+                namespaces.entry(*namespace).or_default().push(*account);
+            }
+        }
+        namespaces
+    }
+
+    /// The accounts that are shown by what their sockets count, and as which interface: those that no pair tells of.
+    #[must_use]
+    pub fn by_sockets(&self) -> HashMap<u64, &str> {
+        let owners = self.owners();
+        let told: HashSet<Namespace> = self
+            .namespaces()
+            .into_iter()
+            .filter(|(_, accounts)| accounts.iter().any(|account| owners.contains(account)))
+            .map(|(namespace, _)| namespace)
+            .collect();
+        let alone = self.places.iter().filter(|(account, _)| !owners.contains(account));
+        let shown = alone.filter_map(|(account, place)| {
+            let name = match place {
+                Location::Host => HOST,
+                Location::Inside(namespace, _) if told.contains(namespace) => return None,
+                Location::Inside(_, interfaces) => match interfaces.as_slice() {
+                    [] => return None,
+                    [one] => one,
+                    _ => SEVERAL,
+                },
+            };
+            Some((*account, name))
+        });
+        shown.collect()
+    }
+
+    /// What passed each interface of each account, by account.
+    #[must_use]
+    pub fn networks(&self, counted: &Counted, own: &HashMap<u64, Both>) -> HashMap<u64, Network> {
+        let mut networks: HashMap<u64, Network> = HashMap::new();
+        for port in counted.ports.values().filter(|port| port.interface[0] != 0 && port.account != 0) {
+            let network = networks.entry(port.account).or_default();
+            let interface = network.interface(&interface_of(port));
+            interface.flows = plus(&interface.flows, &port.flows);
+            if port.by_sockets == 1 {
+                let own = own.get(&port.account).copied().unwrap_or_default();
+                interface.flows = plus(&interface.flows, &own.map(|traffic| Flow { traffic, ..Flow::ZERO }));
+                interface.drops = false;
+                network.source = NetworkSource::Sockets;
+            }
+        }
+        for (ifindex, pair) in &self.pairs {
+            let Some((account, name)) = &pair.owner else { continue };
+            let network = networks.entry(*account).or_default();
+            network.source =
+                if pair.veth.counted == 1 { NetworkSource::Programs } else { NetworkSource::Interface };
+            let interface = network.interface(name);
+            interface.flows = plus(&interface.flows, &pair.passed(counted.interfaces.get(ifindex)));
+            interface.drops &= pair.reading.as_ref().is_some_and(|reading| reading.inside.is_some());
+        }
+        for account in self.namespaces().into_values().filter(|sharing| sharing.len() > 1).flatten() {
+            let own = own.get(&account).copied().unwrap_or_default();
+            networks.entry(account).or_default().own = Some(own);
+        }
+        for network in networks.values_mut() {
+            network.interfaces.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        }
+        networks
+    }
+}
+
+impl Pair {
+    fn passed(&self, counted: Option<&Both>) -> Flows {
+        let mut flows = self.veth.base;
+        if self.veth.counted == 1 {
+            let counted = counted.copied().unwrap_or_default();
+            flows = plus(&flows, &counted.map(|traffic| Flow { traffic, ..Flow::ZERO }));
+        }
+        let Some(reading) = &self.reading else { return flows };
+        for (place, flow) in flows.iter_mut().enumerate() {
+            if self.veth.counted == 0 {
+                let outside = reading.outside[place];
+                flow.uncounted =
+                    flow.uncounted.plus(Count { bytes: outside.bytes, packets: outside.packets });
+            }
+            if let Some((_, inside)) = &reading.inside {
+                flow.errors = flow.errors.wrapping_add(inside[place].errors);
+                flow.dropped = flow.dropped.wrapping_add(inside[place].dropped);
+            }
+        }
+        flows
+    }
+}
+
+/// What the sockets of each account counted, in living and dead cgroups.
+#[must_use]
+pub fn by_account(counted: &Counted, account_of: impl Fn(u32) -> Option<u64>) -> HashMap<u64, Both> {
+    let dead = counted.ports.values().filter(|port| port.interface[0] == 0);
+    let dead = dead.map(|port| (port.account, port.flows.map(|flow| flow.traffic)));
+    let living = counted.sockets.iter().filter_map(|(cgroup, both)| Some((account_of(*cgroup)?, *both)));
+    let mut sums: HashMap<u64, Both> = HashMap::new();
+    for (account, [received, transmitted]) in dead.chain(living) {
+        let sum = sums.entry(account).or_default();
+        *sum = [sum[0].plus(&received), sum[1].plus(&transmitted)];
+    }
+    sums
+}
+
+/// What passed in both directions.
+#[must_use]
+pub fn totals(flows: &Flows) -> [Count; 2] {
+    [flows[0].total(), flows[1].total()]
+}
+
+/// The sum of two, direction by direction.
+#[must_use]
+pub fn sum([received, transmitted]: [Count; 2], more: [Count; 2]) -> [Count; 2] {
+    [received.plus(more[0]), transmitted.plus(more[1])]
+}
+
+/// What an interface counted that neither programs nor readings before saw, now that it is gone.
+#[must_use]
+pub fn remainder(veth: &Veth, last: &[Count; 2], counted: &Both) -> [Count; 2] {
+    let mut left = [Count::default(); 2];
+    for (place, left) in left.iter_mut().enumerate() {
+        if veth.counted == 1 {
+            let seen = counted[place].total().plus(veth.offset[place]);
+            left.bytes = last[place].bytes.saturating_sub(seen.bytes);
+            left.packets = last[place].packets.saturating_sub(seen.packets);
+        }
+    }
+    left
+}
+
+/// A port of this name, empty.
+#[must_use]
+pub fn new_port(account: u64, interface: &str) -> Port {
+    let mut name = [0; NAME];
+    name.iter_mut().zip(interface.bytes().take(NAME - 1)).for_each(|(place, byte)| *place = byte);
+    Port { account, by_sockets: 0, interface: name, flows: [Flow::ZERO; 2] }
+}
+
+/// The name of a port's interface in its container.
+#[must_use]
+pub fn interface_of(port: &Port) -> String {
+    let end = port.interface.iter().position(|byte| *byte == 0).unwrap_or(NAME);
+    String::from_utf8_lossy(&port.interface[..end]).into_owned()
+}
+
+impl Network {
+    fn interface(&mut self, name: &str) -> &mut Interface {
+        let place = self.interfaces.iter().position(|interface| interface.name == name);
+        let place = place.unwrap_or_else(|| {
+            self.interfaces.push(Interface { name: name.to_owned(), flows: [Flow::ZERO; 2], drops: true });
+            self.interfaces.len() - 1
+        });
+        &mut self.interfaces[place]
+    }
+}

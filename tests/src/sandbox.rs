@@ -1,0 +1,230 @@
+//! A cgroup with a network of its own: processes in a fresh network namespace, joined to a bridge by a veth pair.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    path::PathBuf,
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{cgroup::Cgroup, host, settings};
+
+/// The host's address on a bridge.
+const HOST: &str = "10.214.0.1";
+
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// A bridge in the host's namespace, without an address. Its end removes it.
+#[derive(Debug)]
+pub struct Bridge {
+    name: String,
+}
+
+/// A namespace with an interface `eth0`, and a cgroup whose processes are in it.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Its cgroup.
+    pub cgroup: Cgroup,
+    holder: Child,
+    number: u8,
+    outside: String,
+}
+
+/// Counters of an interface: bytes and packets received, bytes and packets transmitted.
+pub type Counters = [u64; 4];
+
+impl Bridge {
+    /// A bridge of a name of its own.
+    pub fn new() -> Result<Self> {
+        let name = format!("plt{}b{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
+        ip(&["link", "add", &name, "type", "bridge", "mcast_snooping", "0"])?;
+        let bridge = Self { name };
+        fs::write(format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", bridge.name), "1")
+            .context("keep a bridge quiet")?;
+        ip(&["link", "set", &bridge.name, "up"])?;
+        Ok(bridge)
+    }
+}
+
+impl Bridge {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives the host an address on it.
+    pub fn give_address(&self) -> Result<()> {
+        ip(&["addr", "add", &format!("{HOST}/24"), "dev", &self.name])
+    }
+
+    /// The host's address on it, once it has one.
+    #[must_use]
+    pub fn address(&self) -> &'static str {
+        HOST
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _gone_before = ip(&["link", "del", &self.name]);
+    }
+}
+
+impl Sandbox {
+    /// A cgroup of that name, whose processes are on the bridge as `10.213.0.number` and `fd00:213::number`.
+    pub fn new(name: &str, bridge: &Bridge, number: u8) -> Result<Self> {
+        let mut sandbox = Self::without_network(name, number)?;
+        sandbox.connect(bridge)?;
+        Ok(sandbox)
+    }
+
+    /// The same in a namespace that has a loopback interface alone.
+    pub fn without_network(name: &str, number: u8) -> Result<Self> {
+        let cgroup = Cgroup::create(name)?;
+        let mut command = Command::new("sleep");
+        let procs = File::options().write(true).open(cgroup.path().join("cgroup.procs"))?;
+        // SAFETY: between fork and exec, plain system calls on the child itself.
+        unsafe {
+            command.pre_exec(move || {
+                nix::unistd::write(&procs, b"0")?;
+                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
+                Ok(())
+            });
+        }
+        let holder = command.arg("100000").stdin(Stdio::null()).spawn().context("hold a namespace")?;
+        let outside = format!("plt{}v{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
+        let sandbox = Self { cgroup, holder, number, outside };
+        sandbox.ip(&["link", "set", "lo", "up"])?;
+        Ok(sandbox)
+    }
+
+    /// Joins it to a bridge, by a pair whose host's end nothing passes before it is up.
+    pub fn connect(&mut self, bridge: &Bridge) -> Result<()> {
+        let (pid, outside) = (self.pid().to_string(), self.outside.clone());
+        ip(&["link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
+        fs::write(format!("/proc/sys/net/ipv6/conf/{outside}/disable_ipv6"), "1")
+            .context("keep a pair quiet")?;
+        ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
+        let number = self.number;
+        self.ip(&["addr", "add", &format!("10.213.0.{number}/24"), "dev", "eth0"])?;
+        self.ip(&["addr", "add", &format!("fd00:213::{number}/64"), "dev", "eth0", "nodad"])?;
+        self.ip(&["link", "set", "eth0", "up"])
+    }
+
+    /// Its process that keeps the namespace.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.holder.id()
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn ipv4(&self) -> String {
+        format!("10.213.0.{}", self.number)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn ipv6(&self) -> String {
+        format!("fd00:213::{}", self.number)
+    }
+
+    /// Runs `ip` in its namespace.
+    pub fn ip(&self, words: &[&str]) -> Result<()> {
+        host::run(Command::new("nsenter").args(["-t", &self.pid().to_string(), "-n", "ip"]).args(words))
+            .map(drop)
+    }
+
+    /// Runs a load of packets in its namespace and cgroup to the end.
+    pub fn traffic(&self, words: &[&str]) -> Result<()> {
+        let mut command = self.command(&settings::load()?)?;
+        host::run(command.arg("traffic").args(words)).map(drop)
+    }
+
+    /// A command in its namespace and cgroup.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
+        let procs = File::options().write(true).open(self.cgroup.path().join("cgroup.procs"))?;
+        let namespace = File::open(format!("/proc/{}/ns/net", self.pid())).context("open a namespace")?;
+        let mut command = Command::new(program);
+        // SAFETY: between fork and exec, plain system calls on the child itself.
+        unsafe {
+            command.pre_exec(move || {
+                nix::unistd::write(&procs, b"0")?;
+                if libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        Ok(command)
+    }
+
+    /// Starts to take what comes, until its end.
+    pub fn sink(&self) -> Result<Sink> {
+        let mut command = self.command(&settings::load()?)?;
+        let child =
+            command.args(["traffic", "sink"]).stdout(Stdio::piped()).spawn().context("start a sink")?;
+        Sink::ready(child)
+    }
+
+    /// What the host's end of its pair has counted, as the container sees it; the kernel's own numbers.
+    pub fn outside(&self) -> Result<Counters> {
+        let folder = PathBuf::from("/sys/class/net").join(&self.outside).join("statistics");
+        let read = |name: &str| -> Result<u64> {
+            let text = fs::read_to_string(folder.join(name)).with_context(|| format!("read {name}"))?;
+            text.trim().parse().context("a counter")
+        };
+        Ok([read("tx_bytes")?, read("tx_packets")?, read("rx_bytes")?, read("rx_packets")?])
+    }
+
+    /// The number of the host's end of its pair.
+    pub fn ifindex(&self) -> Result<u32> {
+        let text =
+            fs::read_to_string(format!("/sys/class/net/{}/ifindex", self.outside)).context("an interface")?;
+        text.trim().parse().context("its number")
+    }
+
+    /// Removes its pair.
+    pub fn disconnect(&self) -> Result<()> {
+        ip(&["link", "del", &self.outside])
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _gone_before = ip(&["link", "del", &self.outside]);
+        let _ended_before = self.holder.kill();
+        let _status = self.holder.wait();
+    }
+}
+
+/// A process that takes what comes. Its end kills it.
+#[derive(Debug)]
+pub struct Sink(Child);
+
+impl Sink {
+    fn ready(mut child: Child) -> Result<Self> {
+        let out = child.stdout.take().context("a sink's output")?;
+        let sink = Self(child);
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line)?;
+        ensure!(line == "ready\n", "the sink said {line:?}");
+        Ok(sink)
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ended_before = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+fn ip(words: &[&str]) -> Result<()> {
+    host::run(Command::new("ip").args(words)).map(drop)
+}
