@@ -12,6 +12,8 @@ macro_rules! kernel_fields {
             TASK_SIGNAL: task_struct.signal,
             TASK_CGROUPS: task_struct.cgroups,
             TASK_EXIT_CODE: task_struct.exit_code,
+            TASK_EXIT_STATE: task_struct.exit_state,
+            TASK_FLAGS: task_struct.flags,
             CSS_SET_DFL_CGRP: css_set.dfl_cgrp,
             CSS_CGROUP: cgroup_subsys_state.cgroup,
             CGROUP_KN: cgroup.kn,
@@ -19,6 +21,7 @@ macro_rules! kernel_fields {
             KERNFS_NODE_ID: kernfs_node.id,
             ROOT_HIERARCHY_ID: cgroup_root.hierarchy_id,
             SIGNAL_LIVE: signal_struct.live,
+            SIGNAL_THREADS: signal_struct.nr_threads,
             SIGNAL_FLAGS: signal_struct.flags,
             SIGNAL_GROUP_EXIT_CODE: signal_struct.group_exit_code,
         }

@@ -39,14 +39,16 @@ pub const LOGS: &str = "AYA_LOGS";
 pub const ROWS_MAX: u32 = 32_768;
 /// Room in `PROC` unless the agent sets it.
 pub const PROC_MAX: u32 = 131_072;
-/// Room in `FOLDED`, `NAMES`: 5,000 dead accounts, as many live ones as rows, 2,000 workloads.
-pub const FOLDED_MAX: u32 = 8_192;
-/// Room in `NAMES`: one per folded sum, and over 12,000 live accounts.
-pub const NAMES_MAX: u32 = 20_480;
+/// Room in `FOLDED` and `NAMES`: 5,000 dead accounts, 2,000 workloads, and over 12,000 live accounts.
+pub const FOLDED_MAX: u32 = 20_480;
+/// See [`FOLDED_MAX`].
+pub const NAMES_MAX: u32 = FOLDED_MAX;
 /// Bytes of a value in `NAMES`: an entry with all that the kernel adds fits 2 KiB, and would take 4 if it did not.
 pub const NAME_LEN: usize = 1_984;
-/// Room in `OWNERS` and `IMPORTED`: one per row and one per folded sum.
-pub const OWNERS_MAX: u32 = ROWS_MAX + FOLDED_MAX;
+/// Room in `OWNERS`: one per row, and more for cgroups in which nothing happened.
+pub const OWNERS_MAX: u32 = ROWS_MAX + 8_192;
+/// Room in `IMPORTED`: one per row and one per folded sum.
+pub const IMPORTED_MAX: u32 = ROWS_MAX + FOLDED_MAX;
 /// Room in `LANES`: 2,048 interfaces on a host with 8 CPUs or more, more where there are fewer.
 pub const LANES_MAX: u32 = 2_048 * 2 * crate::traffic::MAX_LANES;
 /// Room in `SOCKETS`: one per cgroup whose sockets had a packet.

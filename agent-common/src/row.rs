@@ -30,6 +30,8 @@ pub struct Row {
     pub moved_out: u64,
     /// Processes born here that `PROC` had no room for.
     pub untracked: u64,
+    /// 1 where the row was made when `ROWS` had once had no room: what happened before is lost.
+    pub late: u64,
     /// Counts nothing: what a layout to come appends.
     #[cfg(feature = "next-layout")]
     pub appended: u64,
@@ -43,7 +45,7 @@ unsafe impl aya::Pod for Row {}
 
 impl Row {
     /// 64-bit words in a row. A new layout appends words and never moves one: rows of older layouts are read as they are.
-    pub const WORDS: usize = 13 + cfg!(feature = "next-layout") as usize;
+    pub const WORDS: usize = 14 + cfg!(feature = "next-layout") as usize;
     /// The first word that is a counter and goes into a fold; those before are gauges.
     pub const FIRST_COUNTER: usize = 2;
     /// A cgroup in which nothing has happened.
@@ -61,6 +63,7 @@ impl Row {
         moved_in: 0,
         moved_out: 0,
         untracked: 0,
+        late: 0,
         #[cfg(feature = "next-layout")]
         appended: 0,
     };
@@ -82,6 +85,7 @@ impl Row {
             moved_in: self.moved_in + other.moved_in,
             moved_out: self.moved_out + other.moved_out,
             untracked: self.untracked + other.untracked,
+            late: self.late + other.late,
             #[cfg(feature = "next-layout")]
             appended: self.appended + other.appended,
         }

@@ -51,10 +51,16 @@ extern "C" fn tasks(ctx: *const Context) -> i32 {
     if task.pid() != tgid {
         return 0; // not a leader
     }
+    let ours = word_of(tgid);
     let seen = match task.live_threads() {
-        0 => Seen { kernel: 0, ours: word_of(tgid), tgid, pad: 0 },
+        _ if task.is_over() => Seen { kernel: 0, ours, tgid, pad: 0 },
+        // Its last thread is on the way out, and will count that itself.
+        0 => Seen { kernel: ours, ours, tgid, pad: 0 },
         threads => {
-            let kernel = Word::new(cgroup_key(task.cgroup()), threads);
+            // Our word follows the threads that a leader is no more.
+            let stays = ours != 0 && task.is_exiting();
+            let cgroup = if stays { Word(ours).cgroup() } else { cgroup_key(task.cgroup()) };
+            let kernel = Word::new(cgroup, threads);
             Seen { kernel: kernel.0, ours: enter(task, tgid, kernel), tgid, pad: 0 }
         }
     };

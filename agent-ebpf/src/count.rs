@@ -26,7 +26,8 @@ pub fn row(cgroup: u32) -> Option<*mut Row> {
         return Some(row);
     }
     // Another CPU may make it at the same moment: whoever loses finds the winner's.
-    let _ = ROWS.insert(cgroup, Row::ZERO, BPF_NOEXIST.into());
+    let late = u64::from(told(Tally::RowsFull) > 0);
+    let _ = ROWS.insert(cgroup, Row { late, ..Row::ZERO }, BPF_NOEXIST.into());
     let row = ROWS.get_ptr_mut(cgroup);
     if row.is_none() {
         tally(Tally::RowsFull);
@@ -51,6 +52,13 @@ pub fn tally(what: Tally) -> u64 {
         Some(place) => unsafe { atomic::fetch_add(place, 1) },
         None => 0,
     }
+}
+
+/// How many were counted.
+#[inline(always)]
+fn told(what: Tally) -> u64 {
+    // SAFETY: a word of a map value.
+    TALLIES.get_ptr(what as u32).map_or(0, |place| unsafe { atomic::load(place) })
 }
 
 /// Counts a process that `PROC` has no room for, in its row too, and says so in the log the first time.

@@ -19,6 +19,9 @@ static CSS_SET_PIDS: Global<u32> = Global::new(0);
 /// `SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h: the same value since 2.6.
 const GROUP_EXIT: u32 = 4;
 
+/// `PF_EXITING`, include/linux/sched.h: the same value since 2.6.
+const EXITING: u32 = 4;
+
 /// Reads a member of type `T` at `offset` of what `base` points to.
 ///
 /// # Safety
@@ -69,6 +72,24 @@ impl Task {
     pub fn live_threads(self) -> u32 {
         // SAFETY: BTF pointers, offsets of their structs; `live` is an `atomic_t`, one int.
         unsafe { member(member(self.0, &TASK_SIGNAL), &SIGNAL_LIVE) }
+    }
+
+    /// Whether it is ending: a leader that is stays in its cgroup when the rest of its process is moved.
+    #[inline(always)]
+    pub fn is_exiting(self) -> bool {
+        // SAFETY: a BTF pointer and an offset of `task_struct`.
+        unsafe { member::<u32>(self.0, &TASK_FLAGS) & EXITING != 0 }
+    }
+
+    /// Whether nothing of the process that it leads can run any more: no other thread is linked to it, and it is a zombie
+    /// or dead. Live threads may be none long before, while the last of them gives its memory back.
+    #[inline(always)]
+    pub fn is_over(self) -> bool {
+        // SAFETY: BTF pointers, offsets of their structs.
+        unsafe {
+            let threads: u32 = member(member(self.0, &TASK_SIGNAL), &SIGNAL_THREADS);
+            threads <= 1 && member::<u32>(self.0, &TASK_EXIT_STATE) != 0
+        }
     }
 
     /// How its process ended, once the last thread is ending: what `wait_task_zombie` will report.

@@ -9,8 +9,8 @@ use aya_ebpf::{
 };
 use plimsoll_common::{
     names::{
-        EVENTS_BYTES, FOLDED_MAX, LANES_MAX, META_WORDS, NAME_LEN, NAMES_MAX, OWNERS_MAX, PORTS_MAX,
-        PROC_MAX, ROWS_MAX, SOCKETS_MAX, VETHS_MAX,
+        EVENTS_BYTES, FOLDED_MAX, IMPORTED_MAX, LANES_MAX, META_WORDS, NAME_LEN, NAMES_MAX, OWNERS_MAX,
+        PORTS_MAX, PROC_MAX, ROWS_MAX, SOCKETS_MAX, VETHS_MAX,
     },
     port::{Port, Veth},
     row::Row,
@@ -43,7 +43,7 @@ pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(OWNERS_MAX, BPF
 /// Layout, target and key of rows that were imported from older layouts. `import` writes, the agent copies it to a newer
 /// layout. Full: `import` answers so, and the older set stays.
 #[map]
-pub static IMPORTED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(OWNERS_MAX, BPF_F_NO_PREALLOC);
+pub static IMPORTED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(IMPORTED_MAX, BPF_F_NO_PREALLOC);
 
 /// Interface, direction and lane (see `lane_key`) to what passed. The agent makes a row before it attaches the programs
 /// that count in it, reads it, and deletes it. Full: that interface is read from its own counters.

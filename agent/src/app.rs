@@ -117,7 +117,7 @@ pub fn require_root(command: &str, to: &str) -> Result<()> {
 
 fn listen(address: SocketAddr, bpffs: &Path) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).with_context(|| match pins::user(bpffs) {
-        Some(agent) => format!("cannot listen on {address}; another agent runs here already: {agent}"),
+        Some(agent) => format!("cannot listen on {address}; an agent runs on this host already, {agent}: stop it first if it listens there, or choose another place with --listen"),
         None => format!("cannot listen on {address}; choose another place with --listen"),
     })?;
     listener.set_nonblocking(true).context("prepare the listening socket")?;
@@ -181,7 +181,7 @@ async fn live(
     let ended = ended()?;
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
-    let namer = Namer::new(roots, config.labels.clone());
+    let namer = Namer::new(roots, config.labels.clone(), files.counted.mount.clone());
     let wires =
         Wires::watch(&kernel.directory, files.counted.mount.clone()).context("watch network interfaces")?;
     let settings = Settings { retention: config.retention() };

@@ -3,15 +3,21 @@
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sched::CloneFlags;
 
-use crate::{cgroup::Cgroup, host, settings};
+use crate::{cgroup::Cgroup, host, settings, wait};
+
+/// How long nothing passes before it is at rest.
+const REST: Duration = Duration::from_millis(5);
 
 /// The host's address on a bridge.
 const HOST: &str = "10.214.0.1";
@@ -85,6 +91,22 @@ impl Sandbox {
 
     /// The same in a namespace that has a loopback interface alone.
     pub fn without_network(name: &str, number: u8) -> Result<Self> {
+        let sandbox = Self::with(name, number, || nix::sched::unshare(CloneFlags::CLONE_NEWNET))?;
+        sandbox.ip(&["link", "set", "lo", "up"])?;
+        Ok(sandbox)
+    }
+
+    /// Another cgroup in the same namespace.
+    pub fn member(&self, name: &str) -> Result<Self> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.pid())).context("open a namespace")?;
+        Self::with(name, self.number, move || nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET))
+    }
+
+    fn with(
+        name: &str,
+        number: u8,
+        mut enter: impl FnMut() -> nix::Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let cgroup = Cgroup::create(name)?;
         let mut command = Command::new("sleep");
         let procs = File::options().write(true).open(cgroup.path().join("cgroup.procs"))?;
@@ -92,15 +114,12 @@ impl Sandbox {
         unsafe {
             command.pre_exec(move || {
                 nix::unistd::write(&procs, b"0")?;
-                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
-                Ok(())
+                Ok(enter()?)
             });
         }
         let holder = command.arg("100000").stdin(Stdio::null()).spawn().context("hold a namespace")?;
         let outside = format!("plt{}v{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
-        let sandbox = Self { cgroup, holder, number, outside };
-        sandbox.ip(&["link", "set", "lo", "up"])?;
-        Ok(sandbox)
+        Ok(Self { cgroup, holder, number, outside })
     }
 
     /// Joins it to a bridge, by a pair whose host's end nothing passes before it is up.
@@ -112,6 +131,7 @@ impl Sandbox {
         ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
         let number = self.number;
         self.ip(&["addr", "add", &format!("10.213.0.{number}/24"), "dev", "eth0"])?;
+        self.ip(&["addr", "add", &format!("10.214.0.{number}/24"), "dev", "eth0"])?;
         self.ip(&["addr", "add", &format!("fd00:213::{number}/64"), "dev", "eth0", "nodad"])?;
         self.ip(&["link", "set", "eth0", "up"])
     }
@@ -126,6 +146,12 @@ impl Sandbox {
     #[must_use]
     pub fn ipv4(&self) -> String {
         format!("10.213.0.{}", self.number)
+    }
+
+    /// Its address on the bridge that the host has one on.
+    #[must_use]
+    pub fn hosts_ipv4(&self) -> String {
+        format!("10.214.0.{}", self.number)
     }
 
     /// Its address.
@@ -155,10 +181,7 @@ impl Sandbox {
         unsafe {
             command.pre_exec(move || {
                 nix::unistd::write(&procs, b"0")?;
-                if libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-                Ok(())
+                Ok(nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET)?)
             });
         }
         Ok(command)
@@ -180,6 +203,16 @@ impl Sandbox {
             text.trim().parse().context("a counter")
         };
         Ok([read("tx_bytes")?, read("tx_packets")?, read("rx_bytes")?, read("rx_packets")?])
+    }
+
+    /// The same, once nothing passes.
+    pub fn at_rest(&self) -> Result<Counters> {
+        let mut last = self.outside()?;
+        wait::until("nothing passes", || {
+            thread::sleep(REST);
+            let now = self.outside()?;
+            Ok((std::mem::replace(&mut last, now) == now).then_some(now))
+        })
     }
 
     /// The number of the host's end of its pair.

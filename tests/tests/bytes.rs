@@ -1,5 +1,7 @@
 //! Bytes and packets equal the interface's own, whatever the traffic is; the programs' own count, not the interface's copied.
 
+use std::{process::Child, thread, time::Duration};
+
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
     agent::Agent,
@@ -26,23 +28,41 @@ struct Setting {
     a: Sandbox,
     b: Sandbox,
     _bridge: Bridge,
-    _pins: Pins,
+    pins: Pins,
 }
 
 impl Setting {
     fn new() -> Result<Self> {
-        let pins = Pins::new()?;
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
         let agent = Agent::start(&pins, &[])?;
-        let bridge = Bridge::new()?;
-        let (a, b) = (Sandbox::new("bytes-a", &bridge, 1)?, Sandbox::new("bytes-b", &bridge, 2)?);
-        let setting = Self { agent, a, b, _bridge: bridge, _pins: pins };
-        for sandbox in [&setting.a, &setting.b] {
-            setting.agent.scrape_until("it has a network", |page| {
+        let (a, b) = pair(&bridge)?;
+        let setting = Self { agent, a, b, _bridge: bridge, pins };
+        setting.until_known()?;
+        Ok(setting)
+    }
+
+    /// One whose agent comes after something happened.
+    fn after(happened: impl FnOnce(&Sandbox, &Sandbox) -> Result<()>) -> Result<Self> {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let (a, b) = pair(&bridge)?;
+        happened(&a, &b)?;
+        let agent = Agent::start(&pins, &[])?;
+        Ok(Self { agent, a, b, _bridge: bridge, pins })
+    }
+
+    /// Waits until the page tells of both networks.
+    fn until_known(&self) -> Result<()> {
+        for sandbox in [&self.a, &self.b] {
+            self.agent.scrape_until("it has a network", |page| {
                 Ok(read(page, sandbox).ok().filter(|counters| counters.iter().any(|count| *count > 0)))
             })?;
         }
-        Ok(setting)
+        Ok(())
     }
+}
+
+fn pair(bridge: &Bridge) -> Result<(Sandbox, Sandbox)> {
+    Ok((Sandbox::new("bytes-a", bridge, 1)?, Sandbox::new("bytes-b", bridge, 2)?))
 }
 
 /// What the page says of a sandbox.
@@ -66,7 +86,7 @@ fn at_rest(agent: &Agent, sandbox: &Sandbox) -> Result<(Page, Counters)> {
 }
 
 fn compare(case: &mut Case, when: &str, agent: &Agent, sandbox: &Sandbox) -> Result<()> {
-    std::thread::sleep(std::time::Duration::from_millis(300)); // older pages are shared
+    thread::sleep(Duration::from_millis(300)); // older pages are shared
     let (page, kernels) = at_rest(agent, sandbox)?;
     let ours = read(&page, sandbox)?;
     case.prove(format!("{when}: something passed"), kernels[0] > 0 && kernels[2] > 0);
@@ -83,141 +103,173 @@ fn uncounted(page: &Page, sandbox: &Sandbox) -> Result<u64> {
 
 /// One kind of traffic from `a` to `b`: both sides equal to their interfaces, all of it counted by the programs, and at
 /// least so many bytes of it told as this family and protocol.
-fn prove(
-    case: &mut Case,
-    words: impl FnOnce(&Setting) -> Vec<String>,
-    class: (&str, &str),
-    least: u64,
-) -> Result<()> {
-    let setting = Setting::new()?;
-    let Setting { agent, a, b, .. } = &setting;
-    let _sink = b.sink()?;
+fn prove(case: &mut Case, setting: &Setting, words: &[&str], class: (&str, &str), least: u64) -> Result<()> {
+    let Setting { agent, a, b, .. } = setting;
+    let id = a.cgroup.id();
+    let labels = [("id", id.as_str()), ("direction", "transmit"), ("family", class.0), ("protocol", class.1)];
     let before = agent.scrape()?;
-    let words = words(&setting);
-    a.traffic(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    a.traffic(words)?;
     for sandbox in [a, b] {
         compare(case, &words.join(" "), agent, sandbox)?;
     }
     let after = agent.scrape()?;
     for sandbox in [a, b] {
         let unseen = uncounted(&after, sandbox)?;
-        case.compare(
-            format!("bytes that the programs did not see of {words:?}"),
-            unseen,
-            uncounted(&before, sandbox)?,
-        );
+        case.compare(format!("bytes that no program saw of {words:?}"), unseen, uncounted(&before, sandbox)?);
     }
-    let id = a.cgroup.id();
-    let labels = [("id", id.as_str()), ("direction", "transmit"), ("family", class.0), ("protocol", class.1)];
-    let told = after.sum(PROTOCOL, &labels)?;
+    // The first packet of a class makes it appear.
+    let told = after.sum(PROTOCOL, &labels)? - before.sum(PROTOCOL, &labels).unwrap_or_default();
     case.prove(format!("{words:?}: {told} bytes told as {class:?}, at least {least}"), told >= least);
     Ok(())
 }
 
-fn words(words: &[&dyn ToString]) -> Vec<String> {
-    words.iter().map(|word| word.to_string()).collect()
-}
-
 #[test]
-fn bytes_of_a_tcp_bulk() -> Result<()> {
-    Case::run("bytes_of_a_tcp_bulk", |case| {
-        let bytes = settings::scaled(200_000_000);
-        prove(case, |s| words(&[&"tcp", &s.b.ipv4(), &bytes]), ("ipv4", "tcp"), bytes)
-    })
-}
-
-#[test]
-fn bytes_of_tcp_over_ipv6() -> Result<()> {
-    Case::run("bytes_of_tcp_over_ipv6", |case| {
-        let bytes = settings::scaled(50_000_000);
-        prove(case, |s| words(&[&"tcp", &s.b.ipv6(), &bytes]), ("ipv6", "tcp"), bytes)
-    })
-}
-
-#[test]
-fn bytes_of_short_connections() -> Result<()> {
-    Case::run("bytes_of_short_connections", |case| {
-        prove(case, |s| words(&[&"connections", &s.b.ipv4(), &500]), ("ipv4", "tcp"), 500 * 5 * 66)
-    })
-}
-
-#[test]
-fn bytes_of_small_datagrams() -> Result<()> {
-    Case::run("bytes_of_small_datagrams", |case| {
-        let count = settings::scaled(20_000);
-        prove(case, |s| words(&[&"udp", &s.b.ipv4(), &64, &count]), ("ipv4", "udp"), count * 106)
-    })
-}
-
-#[test]
-fn bytes_of_segmented_datagrams() -> Result<()> {
-    Case::run("bytes_of_segmented_datagrams", |case| {
-        prove(case, |s| words(&[&"udp-gso", &s.b.ipv4(), &1400, &40, &100]), ("ipv4", "udp"), 100 * 56_042)
-    })
-}
-
-#[test]
-fn bytes_of_fragments() -> Result<()> {
-    Case::run("bytes_of_fragments", |case| {
-        prove(case, |s| words(&[&"udp", &s.b.ipv4(), &60_000, &100]), ("ipv4", "udp"), 100 * 60_000)
-    })
-}
-
-#[test]
-fn bytes_of_fragments_over_ipv6() -> Result<()> {
-    Case::run("bytes_of_fragments_over_ipv6", |case| {
-        prove(case, |s| words(&[&"udp", &s.b.ipv6(), &60_000, &100]), ("ipv6", "udp"), 100 * 60_000)
-    })
-}
-
-#[test]
-fn bytes_of_refused_connections() -> Result<()> {
-    Case::run("bytes_of_refused_connections", |case| {
-        prove(case, |s| words(&[&"closed", &s.b.ipv4(), &500]), ("ipv4", "tcp"), 500 * 74)
-    })
-}
-
-#[test]
-fn bytes_of_refused_datagrams() -> Result<()> {
-    Case::run("bytes_of_refused_datagrams", |case| {
-        prove(case, |s| words(&[&"udp-closed", &s.b.ipv4(), &200]), ("ipv4", "udp"), 100 * 106)
-    })
-}
-
-#[test]
-fn bytes_of_raw_packets() -> Result<()> {
-    Case::run("bytes_of_raw_packets", |case| {
-        prove(case, |s| words(&[&"raw", &s.b.ipv4(), &500]), ("ipv4", "other"), 500 * 134)
-    })
-}
-
-#[test]
-fn bytes_of_frames_of_no_protocol() -> Result<()> {
-    Case::run("bytes_of_frames_of_no_protocol", |case| {
-        prove(case, |_| words(&[&"packets", &"eth0", &500]), ("other", "other"), 500 * 114)
-    })
-}
-
-#[test]
-fn bytes_of_pings() -> Result<()> {
-    Case::run("bytes_of_pings", |case| {
+fn bytes_of_every_kind_of_traffic() -> Result<()> {
+    Case::run("bytes_of_every_kind_of_traffic", |case| {
         let setting = Setting::new()?;
-        for address in [setting.b.ipv4(), setting.b.ipv6()] {
-            let mut ping = setting.a.command("busybox")?;
-            let family = if address.contains(':') { "ping6" } else { "ping" };
-            let status =
-                ping.args([family, "-c", "20", "-i", "0.05", &address]).output().context("ping")?.status;
-            case.prove("pings are answered", status.success());
+        let _sink = setting.b.sink()?;
+        let (four, six) = (setting.b.ipv4(), setting.b.ipv6());
+        let [bulk, bulk6, datagrams] = [200_000_000, 50_000_000, 20_000].map(settings::scaled);
+        let [over_four, over_six, count] = [bulk, bulk6, datagrams].map(|number| number.to_string());
+        let kinds: [(&[&str], (&str, &str), u64); 11] = [
+            (&["tcp", &four, &over_four], ("ipv4", "tcp"), bulk),
+            (&["tcp", &six, &over_six], ("ipv6", "tcp"), bulk6),
+            (&["connections", &four, "500"], ("ipv4", "tcp"), 500 * 5 * 66),
+            (&["udp", &four, "64", &count], ("ipv4", "udp"), datagrams * 106),
+            (&["udp-gso", &four, "1400", "40", "100"], ("ipv4", "udp"), 100 * 56_042),
+            (&["udp", &four, "60000", "100"], ("ipv4", "udp"), 100 * 60_000),
+            (&["udp", &six, "60000", "100"], ("ipv6", "udp"), 100 * 60_000),
+            (&["closed", &four, "500"], ("ipv4", "tcp"), 500 * 74),
+            (&["udp-closed", &four, "200"], ("ipv4", "udp"), 100 * 106),
+            (&["raw", &four, "500"], ("ipv4", "other"), 500 * 134),
+            (&["packets", "eth0", "500"], ("other", "other"), 500 * 114),
+        ];
+        kinds.iter().try_for_each(|(words, class, least)| prove(case, &setting, words, *class, *least))?;
+        pings(case, &setting)
+    })
+}
+
+fn pings(case: &mut Case, setting: &Setting) -> Result<()> {
+    for address in [setting.b.ipv4(), setting.b.ipv6()] {
+        let mut ping = setting.a.command("busybox")?;
+        let family = if address.contains(':') { "ping6" } else { "ping" };
+        let status = ping.args([family, "-c", "20", "-i", "0.05", &address]).output().context("ping")?.status;
+        case.prove("pings are answered", status.success());
+    }
+    for sandbox in [&setting.a, &setting.b] {
+        compare(case, "pings", &setting.agent, sandbox)?;
+    }
+    let page = setting.agent.scrape()?;
+    for (sandbox, family) in [(&setting.a, "ipv4"), (&setting.b, "ipv6")] {
+        let id = sandbox.cgroup.id();
+        let labels = [("id", id.as_str()), ("family", family), ("protocol", "icmp")];
+        case.prove("pings are told as such", page.sum(PROTOCOL, &labels)? >= 2 * 20 * 98);
+    }
+    Ok(())
+}
+
+/// A bulk of `bytes` from `a` to `b` in the background.
+fn start_bulk(a: &Sandbox, b: &Sandbox, bytes: u64) -> Result<Child> {
+    let mut command = a.command(settings::load()?)?;
+    let bulk = ["traffic", "tcp", &b.ipv4(), &bytes.to_string()];
+    command.args(bulk).spawn().context("start a bulk")
+}
+
+#[test]
+fn bytes_of_a_bulk_survive_twenty_kills() -> Result<()> {
+    Case::run("bytes_of_a_bulk_survive_twenty_kills", |case| {
+        let mut setting = Setting::new()?;
+        let _sink = setting.b.sink()?;
+        let before = uncounted(&setting.agent.scrape()?, &setting.a)?;
+        // Long enough for all the kills: it is ended, not waited for.
+        let mut bulk = start_bulk(&setting.a, &setting.b, u64::MAX >> 8)?;
+        for kill in 0..settings::scaled(20).max(3) {
+            let page = setting.agent.scrape()?;
+            let (ours, kernels) = (read(&page, &setting.a)?, setting.a.outside()?);
+            case.prove(format!("after {kill} kills, no more than passed"), ours[2] <= kernels[2]);
+            setting.agent.kill()?;
+            thread::sleep(Duration::from_millis(50));
+            setting.agent = Agent::start(&setting.pins, &[])?;
+            let again = read(&setting.agent.scrape()?, &setting.a)?;
+            case.prove("and no less than before", (0..4).all(|place| again[place] >= ours[place]));
         }
+        bulk.kill()?;
+        bulk.wait()?;
         for sandbox in [&setting.a, &setting.b] {
-            compare(case, "pings", &setting.agent, sandbox)?;
+            compare(case, "after the kills", &setting.agent, sandbox)?;
+        }
+        let after = uncounted(&setting.agent.scrape()?, &setting.a)?;
+        case.compare("bytes that no program saw", after, before);
+        Ok(())
+    })
+}
+
+#[test]
+fn bytes_from_before_the_agent_are_in_the_totals_and_in_no_split() -> Result<()> {
+    Case::run("bytes_from_before_the_agent_are_in_the_totals_and_in_no_split", |case| {
+        let first = settings::scaled(100_000_000);
+        let mut begun = None;
+        let setting = Setting::after(|a, b| {
+            let sink = b.sink()?;
+            start_bulk(a, b, first)?.wait().context("wait for a bulk")?;
+            begun = Some((sink, start_bulk(a, b, u64::MAX >> 8)?));
+            thread::sleep(Duration::from_millis(500));
+            Ok(())
+        })?;
+        let (_sink, mut bulk) = begun.context("nothing was begun")?;
+        setting.until_known()?;
+        thread::sleep(Duration::from_millis(500));
+        bulk.kill()?;
+        bulk.wait()?;
+        for sandbox in [&setting.a, &setting.b] {
+            compare(case, "begun in the middle of a bulk", &setting.agent, sandbox)?;
         }
         let page = setting.agent.scrape()?;
-        for (sandbox, family) in [(&setting.a, "ipv4"), (&setting.b, "ipv6")] {
-            let id = sandbox.cgroup.id();
-            let labels = [("id", id.as_str()), ("family", family), ("protocol", "icmp")];
-            case.prove("pings are told as such", page.sum(PROTOCOL, &labels)? >= 2 * 20 * 98);
-        }
+        let unseen = uncounted(&page, &setting.a)?;
+        case.prove(format!("{unseen} bytes are told as not seen"), unseen > first);
+        let id = setting.a.cgroup.id();
+        let seen = page.sum(PROTOCOL, &[("id", &id)])?;
+        let all = read(&page, &setting.a)?;
+        case.compare("seen and not seen", seen + unseen, all[0] + all[2]);
+        case.prove("most of the second bulk was seen", seen > 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn wire_bytes_are_those_of_single_segments() -> Result<()> {
+    Case::run("wire_bytes_are_those_of_single_segments", |case| {
+        let setting = Setting::new()?;
+        let _sink = setting.b.sink()?;
+        let id = setting.a.cgroup.id();
+        let bytes = settings::scaled(50_000_000).to_string();
+        let wire = |page: &Page| {
+            page.count(
+                "plimsoll_container_network_wire_bytes_total",
+                &[("id", &id), ("direction", "transmit")],
+            )
+        };
+        let mut passed = |segments: &str| -> Result<(u64, u64)> {
+            setting.a.ip(&["link", "set", "eth0", "gso_max_segs", segments])?;
+            let before = setting.agent.scrape()?;
+            setting.a.traffic(&["tcp", &setting.b.ipv4(), &bytes])?;
+            compare(case, "wire", &setting.agent, &setting.a)?;
+            let after = setting.agent.scrape()?;
+            Ok((wire(&after)? - wire(&before)?, read(&after, &setting.a)?[2] - read(&before, &setting.a)?[2]))
+        };
+        let (single_wire, single) = passed("1")?;
+        let (wire, large) = passed("65535")?;
+        case.compare("on the wire, of single segments", single_wire, single);
+        case.prove(
+            format!("large packets have fewer headers: {large} bytes, {single} of segments"),
+            large < single,
+        );
+        case.compare_within(
+            "on the wire, of large packets",
+            wire,
+            single - single / 1_000,
+            single + single / 1_000,
+        );
         Ok(())
     })
 }

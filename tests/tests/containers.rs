@@ -1,18 +1,20 @@
 //! Real containers: none is missed, however short it lived, and one that restarts stays one account.
 
-use std::time::Duration;
+use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use plimsoll_tests::{
     accounts::gauges,
     agent::Agent,
     births::Births,
+    cgroup::Cgroup,
     docker::{Docker, IMAGE, Shared},
     page::Page,
     pins::Pins,
     prometheus::{self, Prometheus},
     report::Case,
     settings::scaled,
+    wait,
 };
 
 const EXECS: &str = "plimsoll_container_execs_total";
@@ -128,6 +130,26 @@ fn containers_that_lived_while_the_agent_was_dead_are_in_the_node_totals() -> Re
         case.compare_within("births on the machine", ours, least, most);
         // Each container's own, and its client's.
         case.prove("their execs are counted", execs(&after)? >= execs(&before)? + 2 * number);
+        Ok(())
+    })
+}
+
+#[test]
+fn cgroups_that_lived_while_the_agent_was_dead_count_for_their_workload() -> Result<()> {
+    Case::run("cgroups_that_lived_while_the_agent_was_dead_count_for_their_workload", |case| {
+        let (pins, parent) = (Pins::new()?, Cgroup::create("backlog")?);
+        Agent::start(&pins, &[])?.kill()?;
+        let number = scaled(2_000);
+        for n in 0..number {
+            let cgroup = parent.path().join(n.to_string());
+            fs::create_dir(&cgroup)?;
+            let shell = ["-c", "echo $$ >cgroup.procs; exec true"];
+            case.prove("it runs", Command::new("sh").args(shell).current_dir(&cgroup).status()?.success());
+            wait::until_true("it is empty", || Ok(fs::remove_dir(&cgroup).is_ok()))?;
+        }
+        let page = Agent::start(&pins, &["--retention", "1"])?.scrape()?;
+        let workload = [("kind", "path"), ("workload", &*parent.id())];
+        case.compare("execs", page.count("plimsoll_workload_execs_total", &workload)?, number);
         Ok(())
     })
 }

@@ -1,6 +1,8 @@
 //! Counts are exact: in a frozen cgroup in the middle of a load, when it is over, and after the last exit.
 
-use anyhow::Result;
+use std::{fs, process::Command, thread, time::Duration};
+
+use anyhow::{Context as _, Result};
 use plimsoll_common::{row::Row, word::Word};
 use plimsoll_tests::{
     accounts::{compare_gauges, compare_totals, gauges, totals},
@@ -10,7 +12,9 @@ use plimsoll_tests::{
     page::Page,
     pins::Pins,
     report::Case,
+    settings,
     storm::{Plan, Storm},
+    wait,
 };
 
 const CORRECTIONS: &str = "plimsoll_audit_corrections_total";
@@ -135,4 +139,41 @@ fn plant(pins: &Pins, cgroup: &Cgroup) -> Result<()> {
     let mut row: [u64; Row::WORDS] = rows.get(Word(word).cgroup())?;
     row[1] += INVENTED;
     rows.set(Word(word).cgroup(), row)
+}
+
+#[test]
+fn exactness_of_a_process_that_is_moved_without_its_leader() -> Result<()> {
+    Case::run("exactness_of_a_process_that_is_moved_without_its_leader", |case| {
+        let (pins, from, to) = (Pins::new()?, Cgroup::create("from")?, Cgroup::create("to")?);
+        if !from.hierarchy().is_v2() {
+            case.skip("in cgroup v1 a leader that ended is moved like the others");
+            return Ok(());
+        }
+        let agent = Agent::start(&pins, &[])?;
+        let folder = from.path().display().to_string();
+        let mut load =
+            Command::new(settings::load()?).args(["headless", &folder]).spawn().context("start a load")?;
+        let pid = load.id().cast_signed();
+        wait::until_true("its leader ends", || {
+            Ok(fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z ")))
+        })?;
+        to.add(pid)?;
+        agent.kill()?;
+        // A new agent audits at once, and as often as it takes to be sure.
+        let agent = Agent::start(&pins, &[])?;
+        thread::sleep(Duration::from_secs(6));
+        let page = agent.scrape()?;
+        case.compare("threads where it was moved", gauges(&page, &to.id())?, (1, to.threads()?));
+        case.compare("threads where it was", gauges(&page, &from.id())?, (0, 0));
+        case.compare("corrections", page.count(CORRECTIONS, &[])?, 0);
+        load.kill()?;
+        load.wait()?;
+        let exits = [("id", to.id()), ("reason", "signal".to_owned())];
+        let labels = exits.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let ended = agent.scrape_until("its end is counted", |page| {
+            Ok(Some(page.count("plimsoll_container_exits_total", &labels)?).filter(|exits| *exits > 0))
+        })?;
+        case.compare("ends where it was moved", ended, 1);
+        Ok(())
+    })
 }

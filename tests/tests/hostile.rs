@@ -7,8 +7,9 @@ use plimsoll_tests::{
     accounts::{compare_gauges, totals},
     agent::Agent,
     cgroup::Cgroup,
+    docker::Docker,
     load::Counts,
-    page::Sample,
+    page::{Page, Sample},
     pins::Pins,
     prometheus,
     report::Case,
@@ -70,6 +71,34 @@ fn cgroups_that_are_named_like_containers_keep_the_page_bounded_and_the_containe
             Ok(())
         },
     )
+}
+
+#[test]
+fn a_cgroup_of_a_user_is_never_taken_for_a_stopped_container() -> Result<()> {
+    Case::run("a_cgroup_of_a_user_is_never_taken_for_a_stopped_container", |case| {
+        let (docker, pins, user) = (Docker::start()?, Pins::new()?, Cgroup::create("delegated")?);
+        std::os::unix::fs::chown(user.path(), Some(65_534), None)?;
+        let id = docker.start_container(&["--name", "victim"], "while true; do sleep 0.1; done")?;
+        let agent = Agent::start(&pins, &["--docker-root", &docker.root().display().to_string()])?;
+        let forks = |page: &Page| page.find("plimsoll_container_forks_total", &[("name", "victim")]);
+        docker.run(&["kill", "victim"])?;
+        let before = agent.scrape_until("it ends", |page| {
+            let over = page.find("container_processes", &[("name", "victim")])?.is_none();
+            Ok(if over { forks(page)? } else { None })
+        })?;
+        let forged = user.child(&id)?;
+        one_fork(&forged)?;
+        thread::sleep(Duration::from_secs(3));
+        let page = agent.scrape()?;
+        case.compare("forks of the stopped container", forks(&page)?, Some(before));
+        case.compare("an account of its own", totals(&page, &forged.id())?.forks > 0, true);
+        docker.run(&["start", "victim"])?;
+        let again = agent.scrape_until("the container counts on", |page| {
+            Ok(forks(page)?.filter(|forks| *forks > before + 2))
+        })?;
+        case.prove("and more than before", again > before);
+        Ok(())
+    })
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl Arguments {
         config.allowed_hosts.extend(self.allowed_hosts);
         config.retention_seconds = self.retention.unwrap_or(config.retention_seconds);
         config.hierarchy = self.hierarchy.unwrap_or(config.hierarchy);
+        config.check()?;
         app::run(&Run {
             config,
             bpffs: self.bpffs,

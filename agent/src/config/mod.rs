@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::cgroup::Wish;
+use crate::{cgroup::Wish, exporter::hosts::Host};
 
 /// What is in force where neither a file nor a flag says otherwise.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -32,6 +32,16 @@ pub enum ConfigError {
         path: PathBuf,
         /// What and where.
         source: toml::de::Error,
+    },
+    /// A value that means nothing, of the file or of a flag.
+    #[error("{key}: {value:?} is not {wanted}")]
+    Value {
+        /// The key, as in the file.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What it must be.
+        wanted: &'static str,
     },
 }
 
@@ -76,7 +86,7 @@ impl Config {
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|error| match error {
             ConfigError::Parse { source, .. } => ConfigError::Parse { path: path.to_owned(), source },
-            error @ ConfigError::Read { .. } => error,
+            error => error,
         })
     }
 
@@ -88,6 +98,28 @@ impl Config {
         let mut table: toml::Table = DEFAULT.parse().map_err(error)?;
         table.extend(text.parse::<toml::Table>().map_err(error)?);
         table.try_into().map_err(error)
+    }
+
+    /// Holds what is set together, by the file and by flags, against what can be.
+    ///
+    /// # Errors
+    /// A sentence that names the key and the value.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(host) = self.allowed_hosts.iter().find(|host| Host::parse(host).is_none()) {
+            return Err(ConfigError::Value {
+                key: "allowed-hosts",
+                value: host.clone(),
+                wanted: "a host name or an address",
+            });
+        }
+        if let Some(label) = self.labels.iter().find(|label| label.trim().is_empty()) {
+            return Err(ConfigError::Value {
+                key: "labels",
+                value: label.clone(),
+                wanted: "the key of a label",
+            });
+        }
+        Ok(())
     }
 
     /// How long series of a dead container stay once they were scraped.
@@ -138,6 +170,18 @@ mod tests {
         let config = Config::load(Some(file.path())).unwrap();
         assert_eq!((config.listen.port(), config.wish()), (9, Wish::Pids));
         assert_eq!(config.retention(), Duration::from_mins(5));
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_by_key_and_value() {
+        let mut config = Config::load(None).unwrap();
+        assert!(config.check().is_ok());
+        config.allowed_hosts.push("http://x/".to_owned());
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("allowed-hosts") && error.contains("http://x/"), "{error}");
+        config.allowed_hosts = vec!["node1".to_owned()];
+        config.labels.push(String::new());
+        assert!(config.check().unwrap_err().to_string().contains("labels"));
     }
 
     #[test]

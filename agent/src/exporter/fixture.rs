@@ -123,10 +123,21 @@ pub fn many(count: usize) -> Arc<Snapshot> {
 
 pub fn health() -> Health {
     let hook = "tp_btf/task_newtask".to_owned();
-    let attached = Program { name: "task_newtask", hook, left_out: None, cost: Some((7, 2_500_000_000)) };
+    let attached = Program {
+        name: "task_newtask",
+        hook,
+        left_out: None,
+        cost: Some((7, 2_500_000_000)),
+        misses: Some(8),
+    };
     let reason = Some("no \"freezer\"\nhere".to_owned());
-    let left_out =
-        Program { name: "cgroup_freeze", hook: "tp_btf/x".to_owned(), left_out: reason, cost: None };
+    let left_out = Program {
+        name: "cgroup_freeze",
+        hook: "tp_btf/x".to_owned(),
+        left_out: reason,
+        cost: None,
+        misses: None,
+    };
     Health {
         events_lost: 1,
         tallies: vec![("proc_full", 2), ("rows_full", 3)],

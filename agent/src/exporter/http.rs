@@ -1,13 +1,14 @@
 //! The HTTP server: takes connections, bounds what each may cost, ends them when the agent ends.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     future::Future,
     io::{self, Write},
     net::Shutdown,
     pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hyper::{server::conn::http1, service::service_fn};
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tracing::{debug, warn};
@@ -64,6 +65,7 @@ pub async fn serve<S: Source>(
     // Dropping `stop` tells every connection.
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
+    let mut open: VecDeque<(Instant, AbortHandle)> = VecDeque::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -71,9 +73,18 @@ pub async fn serve<S: Source>(
             accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
+        open.retain(|(_, connection)| !connection.is_finished());
+        // One that lasts longer than any answer may take is kept by somebody who asks again and again: it makes room.
+        if accepted.is_ok() && open.len() >= CONNECTIONS {
+            let oldest = open.pop_front_if(|(since, _)| since.elapsed() > 2 * deadline);
+            if let Some((_, oldest)) = oldest {
+                oldest.abort();
+            }
+        }
         match accepted {
-            Ok((stream, _)) if connections.len() < CONNECTIONS => {
-                connections.spawn(converse(stream, Arc::clone(&site), stopped.clone()));
+            Ok((stream, _)) if open.len() < CONNECTIONS => {
+                let connection = connections.spawn(converse(stream, Arc::clone(&site), stopped.clone()));
+                open.push_back((Instant::now(), connection));
             }
             Ok((stream, _)) => {
                 site.own.refused.inc();

@@ -7,7 +7,7 @@ pub mod accounts;
 pub mod client;
 mod escape;
 mod families;
-mod hosts;
+pub mod hosts;
 pub mod http;
 mod labels;
 mod own;

@@ -76,12 +76,14 @@ fn build_info() -> MetricFamily {
     )
 }
 
-fn programs(programs: &[Program]) -> [MetricFamily; 3] {
+fn programs(programs: &[Program]) -> [MetricFamily; 4] {
     let loaded = programs.iter().map(|Program { name, hook, left_out, .. }| {
         let reason = left_out.as_deref().unwrap_or_default();
         let attached = f64::from(u8::from(left_out.is_none()));
         (labels([("hook", hook), ("program", name), ("reason", reason)]), attached)
     });
+    let misses =
+        programs.iter().filter_map(|program| Some((labels([("program", program.name)]), program.misses?)));
     let costs =
         || programs.iter().filter_map(|program| Some((labels([("program", program.name)]), program.cost?)));
     [
@@ -99,6 +101,11 @@ fn programs(programs: &[Program]) -> [MetricFamily; 3] {
             "plimsoll_program_run_seconds_total",
             "Time that a kernel program ran; only while kernel.bpf_stats_enabled is 1.",
             costs().map(|(labels, (_, nanoseconds))| (labels, number(nanoseconds) / 1e9)),
+        ),
+        counter(
+            "plimsoll_program_recursion_misses_total",
+            "Runs of a kernel program that the kernel left out, as it would have run within itself.",
+            misses.map(|(labels, misses)| (labels, number(misses))),
         ),
     ]
 }

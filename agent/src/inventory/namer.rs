@@ -1,6 +1,9 @@
 //! Asks the runtimes' files who a container is, away from the task that owns the state. Never waits for a daemon.
 
 use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -9,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{Identity, Kind, bounded, place::ancestor};
 use crate::{
-    cgroup::printable,
+    cgroup::{directory, printable},
     runtimes::{Metadata, Proposal, Roots, confirm, sentence},
 };
 
@@ -18,7 +21,7 @@ use crate::{
 pub struct Answer {
     /// The cgroup that was asked about.
     pub cgroup: u32,
-    /// The container; as [`Kind::Unresolved`] where no runtime knows it.
+    /// The container; as [`Kind::Unresolved`] where no runtime knows it, as [`Kind::Cgroup`] where it is none.
     pub identity: Identity,
     /// The container's own path from the hierarchy's root.
     pub path: Vec<u8>,
@@ -34,6 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub struct Namer {
     known: Arc<Mutex<Known>>,
     labels: Arc<[String]>,
+    mount: Arc<Path>,
     answers: mpsc::UnboundedSender<Answer>,
 }
 
@@ -45,19 +49,22 @@ struct Known {
 }
 
 impl Namer {
-    /// Answers arrive at the receiver. `labels` are the keys of container labels to keep.
+    /// Answers arrive at the receiver. `labels` are the keys of container labels to keep, `mount` is the directory of the
+    /// hierarchy that cgroups are asked about in.
     #[must_use]
-    pub fn new(roots: Roots, labels: Vec<String>) -> (Self, mpsc::UnboundedReceiver<Answer>) {
+    pub fn new(roots: Roots, labels: Vec<String>, mount: PathBuf) -> (Self, mpsc::UnboundedReceiver<Answer>) {
         let (answers, receiver) = mpsc::unbounded_channel();
         let known = Known { roots: Arc::new(roots), looked: None };
-        (Self { known: Arc::new(Mutex::new(known)), labels: labels.into(), answers }, receiver)
+        let namer =
+            Self { known: Arc::new(Mutex::new(known)), labels: labels.into(), mount: mount.into(), answers };
+        (namer, receiver)
     }
 
     /// Asks who the container of the cgroup at `path` is. One answer will come. Inside a tokio runtime.
     pub fn ask(&self, cgroup: u32, path: Vec<u8>, proposals: Vec<Proposal>) {
         let namer = self.clone();
         tokio::task::spawn_blocking(move || {
-            let ask = |roots: &Roots| answer(roots, &namer.labels, cgroup, &path, &proposals);
+            let ask = |roots: &Roots| namer.answer(roots, cgroup, &path, &proposals);
             let mut answer = ask(&namer.roots());
             if answer.identity.kind == Kind::Unresolved
                 && let Some(roots) = namer.more_roots()
@@ -91,28 +98,47 @@ impl Namer {
     }
 }
 
-/// The outermost container that its runtime confirms: what a container names the cgroups in it is its own affair. Else the
-/// outermost that the path looks like.
-fn answer(roots: &Roots, labels: &[String], cgroup: u32, path: &[u8], proposals: &[Proposal]) -> Answer {
-    let mut problem = None;
-    for proposal in proposals.iter().rev() {
-        match confirm(roots, proposal, labels) {
-            Ok(Some(metadata)) => {
-                let path = ancestor(path, proposal.depth).to_vec();
-                return Answer { cgroup, identity: identity(&path, proposal, metadata), path, problem };
+impl Namer {
+    /// The outermost container that its runtime confirms: what a container names the cgroups in it is its own affair. Else
+    /// the outermost that the path looks like.
+    fn answer(&self, roots: &Roots, cgroup: u32, path: &[u8], proposals: &[Proposal]) -> Answer {
+        let mut problem = None;
+        for proposal in proposals.iter().rev() {
+            let own = ancestor(path, proposal.depth);
+            match confirm(roots, proposal, &self.labels) {
+                Ok(Some(metadata)) if self.is_made_by(metadata.owner, own) => {
+                    let path = own.to_vec();
+                    return Answer { cgroup, identity: identity(&path, proposal, metadata), path, problem };
+                }
+                // It has the name of a container, and was made by somebody else.
+                Ok(Some(_)) => {
+                    let path = path.to_vec();
+                    return Answer {
+                        cgroup,
+                        identity: Identity::cgroup(id(&path), Kind::Cgroup),
+                        path,
+                        problem,
+                    };
+                }
+                Ok(None) => {}
+                Err(error) => problem = Some(sentence(&error)),
             }
-            Ok(None) => {}
-            Err(error) => problem = Some(sentence(&error)),
         }
+        let depth = proposals.last().map_or(usize::MAX, |outermost| outermost.depth);
+        let path = ancestor(path, depth).to_vec();
+        let mut identity = Identity::cgroup(id(&path), Kind::Unresolved);
+        if let Some(proposal) = proposals.last() {
+            identity.container_id = bounded(&proposal.container_id).into_owned();
+            identity.runtime = proposal.runtime.to_string();
+        }
+        Answer { cgroup, identity, path, problem }
     }
-    let depth = proposals.last().map_or(usize::MAX, |outermost| outermost.depth);
-    let path = ancestor(path, depth).to_vec();
-    let mut identity = Identity::cgroup(id(&path), Kind::Unresolved);
-    if let Some(proposal) = proposals.last() {
-        identity.container_id = bounded(&proposal.container_id).into_owned();
-        identity.runtime = proposal.runtime.to_string();
+
+    /// Whether that user may make cgroups where this one is: who may, may give one any container's name.
+    fn is_made_by(&self, user: u32, path: &[u8]) -> bool {
+        let parent = path.iter().rposition(|byte| *byte == b'/').map_or(path, |end| &path[..end]);
+        fs::metadata(directory(&self.mount, parent)).is_ok_and(|parent| parent.uid() == user)
     }
-    Answer { cgroup, identity, path, problem }
 }
 
 /// The `id` label of the cgroup at `path`.
@@ -122,7 +148,7 @@ pub fn id(path: &[u8]) -> String {
 }
 
 fn identity(path: &[u8], proposal: &Proposal, metadata: Metadata) -> Identity {
-    let Metadata { runtime, name, image, labels, project, service, created, started } = metadata;
+    let Metadata { runtime, owner: _, name, image, labels, project, service, created, started } = metadata;
     let cut = |text: &str| bounded(text).into_owned();
     Identity {
         id: id(path),

@@ -41,6 +41,8 @@ pub struct Candidate {
 pub enum Question {
     /// Where are they, and which pairs are theirs? Of two in one namespace the first is its owner.
     Where(Vec<Candidate>),
+    /// The same of all that there are.
+    Everybody(Vec<Candidate>),
     /// What have the interfaces counted?
     Counters,
     /// Nothing is to be kept of an interface any more.
@@ -129,6 +131,7 @@ impl Wires {
             mount,
             wires: BTreeMap::new(),
             leaving: HashSet::new(),
+            asked: Vec::new(),
             heard,
         };
         let listener = questions.clone();
@@ -173,6 +176,8 @@ struct Watcher {
     wires: BTreeMap<u32, Known>,
     /// Gone, and to be forgotten: another interface of that number waits so long.
     leaving: HashSet<u32>,
+    /// Those that were asked for, the last time in this order, and the namespace in which they were found.
+    asked: Vec<(Candidate, Option<NamespaceId>)>,
     heard: UnboundedSender<Heard>,
 }
 
@@ -237,11 +242,15 @@ impl Watcher {
         }
         match self.wires.get_mut(&link.ifindex) {
             Some(known) if known.peer == peer => return Ok(()),
-            Some(known) => *known = Known { peer, owned: false },
+            Some(known) => {
+                *known = Known { peer, owned: false };
+                self.recognise(link.ifindex, peer)?;
+            }
             None => {
                 let Some(wire) = self.count(link.ifindex)? else { return Ok(()) };
                 self.wires.insert(link.ifindex, Known { peer, owned: false });
                 self.tell(Heard::Wire(wire));
+                self.recognise(link.ifindex, peer)?;
             }
         }
         Ok(())
@@ -301,39 +310,81 @@ impl Watcher {
 
     fn asked(&mut self, question: Question) -> anyhow::Result<()> {
         match question {
-            Question::Where(candidates) => self.search(&candidates),
+            Question::Where(candidates) => self.search(candidates),
+            Question::Everybody(candidates) => {
+                self.asked.clear();
+                self.search(candidates)
+            }
             Question::Counters => self.read(),
             Question::Forget(ifindex) => self.forget(ifindex),
         }
     }
 
-    fn search(&mut self, candidates: &[Candidate]) -> anyhow::Result<()> {
+    fn search(&mut self, candidates: Vec<Candidate>) -> anyhow::Result<()> {
         let mut found: HashMap<NamespaceId, u64> = HashMap::new();
-        for Candidate { account, paths } in candidates {
-            let mut directories = paths.iter().map(|path| cgroup::directory(&self.mount, path));
-            let Some(pid) = directories.find_map(|directory| cgroup::first_pid(&directory)) else { continue };
-            let Ok(namespace) = Namespace::of(pid) else { continue };
-            if namespace == self.own {
-                self.tell(Heard::Found(*account, Location::Host));
-                continue;
+        for candidate in candidates {
+            let account = candidate.account;
+            let mut namespace_id = None;
+            if let Some(pid) = self.process_of(&candidate)
+                && let Ok(namespace) = Namespace::of(pid)
+            {
+                let location = if namespace == self.own {
+                    Location::Host
+                } else {
+                    namespace_id = self.requests.namespace_of(pid)?;
+                    Location::Inside(namespace, interfaces(pid).unwrap_or_default())
+                };
+                self.tell(Heard::Found(account, location));
             }
-            if let Some(id) = self.requests.namespace_of(pid)? {
-                found.entry(id).or_insert(*account);
+            if let Some(id) = namespace_id {
+                found.entry(id).or_insert(account);
             }
-            self.tell(Heard::Found(
-                *account,
-                Location::Inside(namespace, interfaces(pid).unwrap_or_default()),
-            ));
+            self.asked.retain(|(other, _)| other.account != account);
+            self.asked.push((candidate, namespace_id));
         }
-        for (ifindex, known) in &mut self.wires {
-            let Some(account) = found.get(&known.peer.namespace).filter(|_| !known.owned) else { continue };
-            let Ok(Some(inside)) = self.requests.link(known.peer.ifindex, Some(known.peer.namespace)) else {
-                continue; // it just went, or another question will find it
-            };
-            known.owned = true;
-            let _ = self.heard.send(Heard::Owner(*ifindex, *account, inside.name)); // as in `tell`
+        let unowned = self.wires.iter().filter(|(_, known)| !known.owned);
+        let unowned: Vec<_> = unowned.map(|(ifindex, known)| (*ifindex, known.peer)).collect();
+        for (ifindex, peer) in unowned {
+            if let Some(account) = found.get(&peer.namespace) {
+                self.give(ifindex, peer, *account);
+            }
         }
         Ok(())
+    }
+
+    /// Looks for the account of a new pair among those that were found there, or where no pair led, before.
+    fn recognise(&mut self, ifindex: u32, peer: Peer) -> anyhow::Result<()> {
+        for place in 0..self.asked.len() {
+            let (candidate, known) = &self.asked[place];
+            if known.is_some_and(|id| id != peer.namespace) {
+                continue;
+            }
+            let account = candidate.account;
+            // It may have ended since, and its namespace's number be another's.
+            let Some(pid) = self.process_of(candidate) else { continue };
+            if self.requests.namespace_of(pid)? == Some(peer.namespace) {
+                self.asked[place].1 = Some(peer.namespace);
+                self.give(ifindex, peer, account);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn process_of(&self, candidate: &Candidate) -> Option<u32> {
+        let mut directories = candidate.paths.iter().map(|path| cgroup::directory(&self.mount, path));
+        directories.find_map(|directory| cgroup::first_pid(&directory))
+    }
+
+    /// The other end of a pair is that account's; what it is called there.
+    fn give(&mut self, ifindex: u32, peer: Peer, account: u64) {
+        let Ok(Some(inside)) = self.requests.link(peer.ifindex, Some(peer.namespace)) else {
+            return; // it just went, or another question will find it
+        };
+        if let Some(known) = self.wires.get_mut(&ifindex) {
+            known.owned = true;
+        }
+        self.tell(Heard::Owner(ifindex, account, inside.name));
     }
 
     fn read(&mut self) -> anyhow::Result<()> {

@@ -54,6 +54,19 @@ impl Events {
     }
 }
 
+impl Events {
+    /// The next event that waits; `None` where none does.
+    pub fn waiting(&mut self) -> Option<Event> {
+        let ring = self.0.get_mut();
+        while let Some(record) = ring.next() {
+            if let Some(event) = decode(&record) {
+                return Some(event);
+            }
+        }
+        None
+    }
+}
+
 impl Stream for Events {
     type Item = io::Result<Event>;
 

@@ -94,9 +94,9 @@ impl Loader {
             return Ok(());
         }
         self.load_tracepoint(hook.entry, hook.tracepoint)?;
-        let pin = self.pins.join("programs").join(hook.entry);
+        let pins = self.pins.clone();
         let entry: &mut BtfTracePoint = self.program_mut(hook.entry)?;
-        entry.pin(pin).map_err(Error::program("pin", hook.entry))?;
+        pin_anew(&pins, hook.entry, |path| entry.pin(path))?;
         let attached = entry.attach().map_err(Error::program("attach", hook.entry))?;
         let attached = entry.take_link(attached).map_err(Error::program("attach", hook.entry))?;
         FdLink::from(attached).pin(link).map_err(Error::program("pin link of", hook.entry)).map(drop)

@@ -66,7 +66,7 @@ pub(super) const SHAPES: &[Shape] = &[
     map(names::FOLDED, MapType::Hash, 8, size_of::<Row>(), names::FOLDED_MAX),
     Shape { preallocated: false, ..map(names::NAMES, MapType::Hash, 8, NAME_LEN, names::NAMES_MAX) },
     Shape { preallocated: false, ..map(names::OWNERS, MapType::Hash, 4, 8, names::OWNERS_MAX) },
-    Shape { preallocated: false, ..map(names::IMPORTED, MapType::Hash, 16, 4, names::OWNERS_MAX) },
+    Shape { preallocated: false, ..map(names::IMPORTED, MapType::Hash, 16, 4, names::IMPORTED_MAX) },
     map(names::LANES, MapType::Hash, 8, size_of::<Traffic>(), names::LANES_MAX),
     map(names::SOCKETS, MapType::Hash, 4, size_of::<[Traffic; 2]>(), names::SOCKETS_MAX),
     map(names::VETHS, MapType::Hash, 4, size_of::<Veth>(), names::VETHS_MAX),

@@ -71,6 +71,8 @@ impl Pins {
             return Err(Error::Foreign { path: root, reason });
         }
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            // `plimsoll cleanup` may have removed it between our look and our lock, and another agent made it anew.
+            Ok(_) if !is_still(&root, &owner) => Self::lock_directory(root),
             Ok(lock) => Ok(Self { root, _lock: lock }),
             Err((_, Errno::EWOULDBLOCK)) => Err(Error::Locked {
                 holder: holder(&owner).unwrap_or_else(|| "pid unknown".into()),
@@ -82,8 +84,12 @@ impl Pins {
 
     /// `<bpffs>/plimsoll`, once `bpffs` is known to be one.
     fn root(bpffs: &Path) -> Result<PathBuf, Error> {
-        let kind = statfs(bpffs).map_err(Error::pin("look at", bpffs))?;
-        if kind.filesystem_type() != BPF_FS_MAGIC {
+        let is_one = match statfs(bpffs) {
+            Ok(kind) => kind.filesystem_type() == BPF_FS_MAGIC,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => false,
+            Err(errno) => return Err(Error::pin("look at", bpffs)(errno)),
+        };
+        if !is_one {
             let path = bpffs.display();
             return Err(Error::Refused(format!(
                 "{path} is no bpf filesystem: `mount -t bpf bpf {path}`, or run with --no-pin"
@@ -185,6 +191,11 @@ pub fn remove_all(bpffs: &Path) -> Result<bool, Error> {
     found.iter().try_for_each(|path| remove(path))?;
     drop(lock);
     Ok(!found.is_empty())
+}
+
+/// Whether what is at `path` is the file that was looked at.
+fn is_still(path: &Path, found: &fs::Metadata) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (found.dev(), found.ino()))
 }
 
 /// `prefix_<seconds since 1970>`.

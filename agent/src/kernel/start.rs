@@ -236,18 +236,10 @@ fn is_a(kind: &str, path: &Path) -> Result<(), String> {
 /// Builds everything in the stage, seeds, and commits it in one step.
 fn fresh(pins: &Pins, options: &Options, meta: Meta) -> Result<Started, Error> {
     let stage = pins.stage()?;
-    let loader = load(options, &stage)?;
-    let (mut loader, plan) = loader;
+    let (mut loader, plan) = load(options, &stage)?;
     selftest::exit_codes(&mut loader, &stage)?;
     loader.iterator()?;
-    let plan = loader.attach(plan)?;
-    loader.commands()?;
-    loader.taps(options.cgroup2.as_deref())?;
-    for decision in plan {
-        if let Some(reason) = decision.left_out {
-            tracing::warn!("{} left out: {reason}", decision.hook.program);
-        }
-    }
+    attach(&mut loader, plan, options)?;
     let seen = Commands::open(&stage)?.iterate()?;
     selftest::own_record(&seen, options.own_cgroup)?;
     maps::write_meta(&stage.join("maps"), meta)?;
@@ -261,12 +253,21 @@ fn upgrade(directory: &Path, options: &Options, meta: Meta) -> Result<Started, E
     let (mut loader, plan) = load(options, directory)?;
     selftest::exit_codes(&mut loader, directory)?;
     loader.iterator()?;
-    loader.attach(plan)?;
-    loader.commands()?;
-    loader.taps(options.cgroup2.as_deref())?;
+    attach(&mut loader, plan, options)?;
     selftest::own_record(&Commands::open(directory)?.iterate()?, options.own_cgroup)?;
     maps::write_meta(&directory.join("maps"), meta)?;
     Ok(Started::Upgraded)
+}
+
+/// Attaches everything but the iterator, and tells what is left out.
+fn attach(loader: &mut Loader, plan: Vec<Decision>, options: &Options) -> Result<(), Error> {
+    for decision in loader.attach(plan)? {
+        if let Some(reason) = decision.left_out {
+            tracing::warn!("{} left out: {reason}", decision.hook.program);
+        }
+    }
+    loader.commands()?;
+    loader.taps(options.cgroup2.as_deref())
 }
 
 fn load(options: &Options, directory: &Path) -> Result<(Loader, Vec<Decision>), Error> {

@@ -74,20 +74,32 @@ impl Status {
     /// on the program that called.
     #[must_use]
     pub fn cost(&self) -> Option<(u64, u64)> {
+        cost(&self.info()?)
+    }
+
+    /// How often the kernel did not run it, as it would have run within itself on that CPU (kernel >= 5.12).
+    #[must_use]
+    pub fn misses(&self) -> Option<u64> {
+        value(&self.info()?, "recursion_misses")
+    }
+
+    fn info(&self) -> Option<String> {
         let mut text = [0; 1024];
         let length = self.entry.as_ref().ok()?.info.read_at(&mut text, 0).ok()?;
-        cost(str::from_utf8(text.get(..length)?).ok()?)
+        Some(str::from_utf8(text.get(..length)?).ok()?.to_owned())
     }
 }
 
 /// `run_cnt` and `run_time_ns` of a program's fdinfo.
 fn cost(info: &str) -> Option<(u64, u64)> {
-    let value = |name: &str| {
-        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().parse::<u64>().ok()
-    };
-    let runs = value("run_cnt")?;
-    (runs > 0).then_some((runs, value("run_time_ns")?))
+    let runs = value(info, "run_cnt")?;
+    (runs > 0).then_some((runs, value(info, "run_time_ns")?))
+}
+
+/// The number in the line of that name.
+fn value(info: &str, name: &str) -> Option<u64> {
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim().parse().ok()
 }
 
 #[cfg(test)]

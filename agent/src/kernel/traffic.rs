@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap as Map, path::Path};
 
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, IterableMap as _, MapData};
 use plimsoll_common::{
     names,
     port::{Port, Veth},
@@ -12,6 +12,7 @@ use plimsoll_common::{
 use super::{
     Error,
     maps::{absent_is_fine, entries, insert_new, open},
+    veths::lane_mask,
 };
 
 /// Received and transmitted.
@@ -23,6 +24,8 @@ pub struct TrafficMaps {
     sockets: HashMap<MapData, u32, Both>,
     veths: HashMap<MapData, u32, Veth>,
     ports: HashMap<MapData, u64, Port>,
+    /// Lanes per interface and direction, less one.
+    mask: u32,
 }
 
 impl TrafficMaps {
@@ -36,7 +39,30 @@ impl TrafficMaps {
             sockets: open(directory, names::SOCKETS)?,
             veths: open(directory, names::VETHS)?,
             ports: open(directory, names::PORTS)?,
+            mask: lane_mask()?,
         })
+    }
+
+    /// Room in each map: lanes, sockets, pairs, ports.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn rooms(&self) -> Result<[u64; 4], Error> {
+        let room = |map: &MapData, name| {
+            map.info().map(|info| info.max_entries().into()).map_err(Error::map("look at", name))
+        };
+        Ok([
+            room(self.lanes.map(), names::LANES)?,
+            room(self.sockets.map(), names::SOCKETS)?,
+            room(self.veths.map(), names::VETHS)?,
+            room(self.ports.map(), names::PORTS)?,
+        ])
+    }
+
+    /// Entries in the map of lanes that so many interfaces have.
+    #[must_use]
+    pub fn lanes(&self, interfaces: usize) -> u64 {
+        interfaces as u64 * 2 * (u64::from(self.mask) + 1)
     }
 
     /// What programs counted at each interface.

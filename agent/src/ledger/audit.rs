@@ -1,5 +1,5 @@
-//! Holds every process that we know against the kernel's own list. A difference counts only when two passes see the
-//! same one: a process that is just being born or ending differs for a moment. Pure.
+//! Holds every process that we know against the kernel's own list. A difference counts only when three passes see the
+//! same one: a process whose threads are just being born or ending differs for a moment, and may do so again. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ pub struct Correction {
 /// What one pass found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Differences that two passes agree on.
+    /// Differences that enough passes agree on.
     pub corrections: Vec<Correction>,
     /// Whether another pass should follow soon.
     pub suspects: bool,
@@ -30,8 +30,12 @@ pub struct Findings {
 /// What is remembered from one pass to the next.
 #[derive(Debug, Default)]
 pub struct Audit {
-    suspects: HashSet<Correction>,
+    /// Differences, and how many passes in a row saw them.
+    suspects: HashMap<Correction, u32>,
 }
+
+/// Passes that must agree.
+const AGREE: u32 = 3;
 
 impl Audit {
     /// One pass. `ours` was read before `seen`; `elsewhere` are processes that only /proc lists, with their words.
@@ -46,8 +50,13 @@ impl Audit {
         let holes = elsewhere.iter().filter(|(tgid, _)| !known.contains(tgid) && !listed.contains(tgid));
         let holes = holes.map(|(tgid, word)| Correction { tgid: *tgid, from: 0, to: *word });
         let found: HashSet<_> = wrong.chain(stale).chain(holes).collect();
-        let corrections: Vec<_> = found.intersection(&self.suspects).copied().collect();
-        self.suspects = found.into_iter().filter(|suspect| !corrections.contains(suspect)).collect();
+        let times = |suspect: &Correction| 1 + self.suspects.get(suspect).copied().unwrap_or_default();
+        let (sure, unsure): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .map(|suspect| (suspect, times(&suspect)))
+            .partition(|(_, times)| *times >= AGREE);
+        let corrections = sure.into_iter().map(|(correction, _)| correction).collect();
+        self.suspects = unsure.into_iter().collect();
         let untracked = seen.iter().filter(|record| record.ours == 0 && record.kernel != 0);
         let untracked = untracked.map(|record| Word(record.kernel).cgroup());
         Findings { corrections, suspects: !self.suspects.is_empty(), untracked: untracked.collect() }
@@ -63,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_corrected_when_two_passes_agree() {
+    fn a_difference_is_corrected_when_three_passes_agree() {
         let (ours, kernel) = (Word::new(7, 2).0, Word::new(7, 1).0);
         let mut audit = Audit::default();
         let pass =
@@ -71,6 +80,7 @@ mod tests {
         let first = pass(&mut audit, kernel);
         assert!(first.corrections.is_empty() && first.suspects);
         assert!(pass(&mut audit, Word::new(7, 3).0).corrections.is_empty(), "another difference");
+        assert!(pass(&mut audit, Word::new(7, 3).0).corrections.is_empty(), "the second time");
         let last = pass(&mut audit, Word::new(7, 3).0);
         assert_eq!(last.corrections, [Correction { tgid: 1, from: ours, to: Word::new(7, 3).0 }]);
         assert!(!last.suspects);
@@ -81,6 +91,7 @@ mod tests {
         let word = Word::new(7, 1).0;
         let mut audit = Audit::default();
         let hole = HashMap::from([(2, word)]);
+        audit.pass(&[(1, word)], &[], &hole);
         audit.pass(&[(1, word)], &[], &hole);
         let mut corrections = audit.pass(&[(1, word)], &[], &hole).corrections;
         corrections.sort_unstable_by_key(|correction| correction.tgid);
@@ -106,6 +117,7 @@ mod tests {
         let mut audit = Audit::default();
         let findings = audit.pass(&[], &[seen(1, 0, 0)], &HashMap::new());
         assert_eq!(findings, super::Findings::default());
+        audit.pass(&[(1, word)], &[seen(1, word, 0)], &HashMap::new());
         audit.pass(&[(1, word)], &[seen(1, word, 0)], &HashMap::new());
         let findings = audit.pass(&[(1, word)], &[seen(1, word, 0)], &HashMap::new());
         assert_eq!(findings.corrections, [Correction { tgid: 1, from: word, to: 0 }]);

@@ -15,6 +15,8 @@ use crate::inventory::{Answer, Place, Stored, account_key, id, place};
 
 /// Workloads with a name of their own; what comes later counts for "other".
 const MAX_WORKLOADS: usize = 2_000;
+/// Those of them that are parent paths: whoever may make cgroups may make these up.
+const MAX_PATHS: usize = 500;
 /// Live accounts of cgroups that are no container, and as many that look like one and have no name; what comes later
 /// counts for `/other`.
 const MAX_CGROUPS: usize = 1_000;
@@ -181,7 +183,10 @@ impl Book {
         if self.workloads.contains_key(&workload) {
             return (workload, Vec::new());
         }
-        let workload = if self.workloads.len() < MAX_WORKLOADS { workload } else { Workload::other() };
+        let of_kind = self.workloads.keys().filter(|known| known.kind == workload.kind).count();
+        let has_room = self.workloads.len() < MAX_WORKLOADS
+            && (workload.kind != WorkloadKind::Path || of_kind < MAX_PATHS);
+        let workload = if has_room { workload } else { Workload::other() };
         let key = workload.key();
         self.workloads.insert(workload.clone(), key);
         (workload.clone(), vec![Action::Name(key, Stored::Workload(workload))])
@@ -199,8 +204,8 @@ impl Book {
             return actions;
         }
         let key = account_key(&identity);
-        let unnamed = identity.kind == Kind::Unresolved && !self.accounts.contains_key(&key);
-        let no_room = unnamed && !self.has_room(Kind::Unresolved);
+        let unnamed = identity.kind != Kind::Container && !self.accounts.contains_key(&key);
+        let no_room = unnamed && !self.has_room(identity.kind);
         if held.is_none() && (no_room || self.is_impostor(key, &path)) {
             let (account, opened) = self.cgroup_account(&path, !no_room);
             actions.extend(opened);
@@ -346,6 +351,8 @@ impl Book {
             let owner = self.owners.remove(&cgroup).filter(|account| self.accounts.contains_key(account));
             actions.push(Action::Fold(cgroup, owner.unwrap_or_else(|| Workload::other().key())));
         }
+        // What was written down of cgroups that are gone and left no row.
+        actions.extend(self.owners.drain().map(|(cgroup, _)| Action::Disown(cgroup)));
         actions
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use plimsoll_common::{command::Answer, names, tally::Tally};
+use plimsoll_common::{command::Answer, names, row::Row, tally::Tally};
 
 use super::{
     audit::{Audit, Correction, Findings},
@@ -46,10 +46,6 @@ pub struct Clerk {
     folded: u64,
     events_lost: u64,
     proc_entries: u64,
-    /// How often `ROWS` had no room, as far as was looked.
-    rows_full: u64,
-    /// Cgroups that had no row when `ROWS` was full: what their rows hold later is not all.
-    distrusted: HashSet<u32>,
     /// Full maps that were told.
     told_full: HashSet<&'static str>,
     /// Processes that an audit saw without an entry, by cgroup.
@@ -82,16 +78,11 @@ impl Clerk {
             folded: 0,
             events_lost,
             proc_entries: 0,
-            rows_full: 0,
-            distrusted: HashSet::new(),
             told_full: HashSet::new(),
             untracked: HashSet::new(),
             cleared: HashMap::new(),
         };
         clerk.kernel.maps.make_sum(Workload::other().key())?;
-        if clerk.kernel.maps.tally(Tally::RowsFull)? > 0 {
-            clerk.distrusted = clerk.row_keys()?.into_iter().collect();
-        }
         other.into_iter().try_for_each(|action| clerk.act(action))?;
         Ok(clerk)
     }
@@ -126,9 +117,9 @@ impl Clerk {
                 let known = Some(account).filter(|account| *account != Workload::other().key());
                 self.meter.fold(cgroup, known, &self.kernel.commands)?;
                 self.cleared.remove(&cgroup);
-                self.distrusted.remove(&cgroup);
                 self.kernel.maps.delete_owner(cgroup)
             }
+            Action::Disown(cgroup) => self.kernel.maps.delete_owner(cgroup),
             Action::Ask { .. } | Action::AskLater(..) => Ok(()), // the owner's
         }
     }
@@ -148,23 +139,19 @@ impl Clerk {
         }
     }
 
-    /// Where `ROWS` had no room, whose counts it was that were lost.
-    fn note_lost_rows(&mut self) -> Result<(), Error> {
-        let full = self.kernel.maps.tally(Tally::RowsFull)?;
-        if full == self.rows_full {
-            return Ok(());
+    /// Cgroups some of whose counts were lost as `ROWS` had no room: those without a row, and those whose row came late.
+    fn short_of_rows(&mut self, rows: &HashMap<u32, Row>) -> Result<Vec<u32>, Error> {
+        if self.kernel.maps.tally(Tally::RowsFull)? == 0 {
+            return Ok(Vec::new());
         }
-        if self.rows_full == 0 {
+        if self.told_full.insert(names::ROWS) {
             tracing::warn!(
                 "map ROWS is full: counts of new cgroups are lost, and their processes are read from files"
             );
         }
-        self.rows_full = full;
-        let rows: HashSet<u32> = self.row_keys()?.into_iter().collect();
-        let missing =
-            self.book.members().filter(|(cgroup, member)| !member.removed && !rows.contains(cgroup));
-        self.distrusted.extend(missing.map(|(cgroup, _)| cgroup));
-        Ok(())
+        let late = rows.iter().filter(|(_, row)| row.late > 0).map(|(cgroup, _)| *cgroup);
+        let members = self.book.members().filter(|(_, member)| !member.removed).map(|(cgroup, _)| cgroup);
+        Ok(late.chain(members.filter(|cgroup| !rows.contains_key(cgroup))).collect())
     }
 
     /// Whether events were lost since this was asked last.
@@ -201,7 +188,6 @@ impl Clerk {
             self.folded += 1;
         }
         self.meter.give_up(&self.kernel.commands)?;
-        self.note_lost_rows()?;
         let due = self.hurry || self.audited.is_none_or(|(last, _)| last.elapsed() >= AUDIT);
         if due { self.audit() } else { Ok(()) }
     }
@@ -251,7 +237,6 @@ impl Clerk {
     /// # Errors
     /// They cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        self.note_lost_rows()?;
         let rows: HashMap<_, _> = self.kernel.maps.rows()?.into_iter().collect();
         let fresh =
             |cgroup: &u32, untracked: u64| untracked > self.cleared.get(cgroup).copied().unwrap_or_default();
@@ -262,10 +247,11 @@ impl Clerk {
             .collect();
         self.hurry |= !degraded.is_empty();
         degraded.extend(&self.untracked);
-        degraded.extend(&self.distrusted);
+        degraded.extend(self.short_of_rows(&rows)?);
         let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();
-        let health = self.health(rows.len(), folded.len())?;
         let (counted, own) = self.counted()?;
+        let mut health = self.health(rows.len(), folded.len())?;
+        health.maps.extend(self.meter.fill(&counted)?);
         let networks = self.meter.lines.networks(&counted, &own);
         let reading = Reading { taken: SystemTime::now(), rows, folded, degraded, counted, networks };
         Ok(compose(&self.book, &reading, &mut self.files, health))
@@ -327,5 +313,6 @@ fn program(status: &crate::kernel::Status) -> Program {
         hook: status.hook.clone(),
         left_out: status.left_out().map(str::to_owned),
         cost: status.cost(),
+        misses: status.misses(),
     }
 }

@@ -71,13 +71,15 @@ impl Lookout {
         for candidate in &there {
             clerk.meter.settled(candidate.account);
         }
-        self.wires.ask(Question::Where(there));
+        self.wires.ask(Question::Everybody(there));
     }
 
     /// Looks where all accounts are.
     pub fn locate_all(&mut self, clerk: &Clerk) {
         self.search = false;
-        self.ask_where(clerk.book.candidates());
+        if self.ready {
+            self.wires.ask(Question::Everybody(clerk.book.candidates()));
+        }
     }
 
     fn ask_where(&self, candidates: Vec<Candidate>) {

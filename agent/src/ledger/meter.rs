@@ -8,6 +8,7 @@ use std::{
 
 use plimsoll_common::{
     command::{Answer, Command, GONE, Settle},
+    names,
     port::{Flow, Port, plus, port_key},
     traffic::Count,
 };
@@ -279,6 +280,20 @@ impl Meter {
             sockets: self.maps.sockets()?,
             ports: self.maps.ports()?,
         })
+    }
+
+    /// Maps by name: entries, room.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn fill(&self, counted: &Counted) -> Result<[(&'static str, u64, u64); 4], Error> {
+        let [lanes, sockets, veths, ports] = self.maps.rooms()?;
+        Ok([
+            (names::LANES, self.maps.lanes(counted.interfaces.len()), lanes),
+            (names::SOCKETS, counted.sockets.len() as u64, sockets),
+            (names::VETHS, self.lines.ifindexes().count() as u64, veths),
+            (names::PORTS, counted.ports.len() as u64, ports),
+        ])
     }
 
     fn or_full(&mut self, result: Result<(), Error>) -> Result<(), Error> {

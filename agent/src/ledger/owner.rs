@@ -29,6 +29,8 @@ pub const FRESH: Duration = Duration::from_millis(250);
 const TICK: Duration = Duration::from_secs(1);
 /// Events that a snapshot takes in at most: a storm of them must not keep a reader waiting.
 const CATCH_UP: usize = 10_000;
+/// Events that may wait: more than the ring buffer has room for, so that all that were there are taken in.
+const BACKLOG: usize = 200_000;
 /// How often containers are looked up again, for names that changed, and cgroups are listed, for whatever was missed.
 const LOOK_UP: Duration = Duration::from_mins(1);
 
@@ -95,6 +97,8 @@ pub struct Owner {
     walks: (mpsc::UnboundedSender<Walked>, mpsc::UnboundedReceiver<Walked>),
     walking: bool,
     walk_again: bool,
+    /// Cgroups that went while one walks.
+    went: HashSet<u32>,
     listed: bool,
     /// Questions that wait for their answers.
     asking: usize,
@@ -141,6 +145,7 @@ impl Owner {
             walks: mpsc::unbounded_channel(),
             walking: false,
             walk_again: false,
+            went: HashSet::new(),
             listed: false,
             asking: 0,
             ready,
@@ -170,7 +175,7 @@ impl Owner {
                 Some(answer) = self.answers.recv() => self.answered(answer)?,
                 Some(heard) = self.heard.recv() => self.listen(heard)?,
                 () = tokio::time::sleep_until(self.patience.into()), if !self.waiting.is_empty() => {
-                    self.serve().await?;
+                    self.serve()?;
                 }
                 Some(walked) = self.walks.1.recv() => self.walked(walked)?,
                 Some(request) = self.requests.recv() => self.requested(request),
@@ -195,6 +200,9 @@ impl Owner {
             }
             Kind::Rmdir => {
                 self.lookout.removed(cgroup);
+                if self.walking {
+                    self.went.insert(cgroup);
+                }
                 let mut actions = book.removed(cgroup, now);
                 actions.extend(book.ask(cgroup));
                 actions
@@ -246,9 +254,14 @@ impl Owner {
     }
 
     fn walked(&mut self, walked: Walked) -> Result<(), Error> {
+        // A row whose cgroup was made, and is gone, may have its events still before us: it is no stranger's.
+        self.drain(BACKLOG)?;
         self.walking = false;
         let Walked { rows, known, walk: Walk { cgroups, complete } } = walked;
-        let walk: Vec<_> = cgroups.into_iter().map(|(id, path)| (cgroup_key(id), path)).collect();
+        // Nor is one there that went since it was seen.
+        let walk = cgroups.into_iter().map(|(id, path)| (cgroup_key(id), path));
+        let walk: Vec<_> = walk.filter(|(cgroup, _)| !self.went.contains(cgroup)).collect();
+        self.went.clear();
         let now = SystemTime::now();
         let actions = if complete {
             self.clerk.book.reconcile(&rows, &known, &walk, now)
@@ -289,8 +302,8 @@ impl Owner {
     }
 
     /// Makes a snapshot for all that wait for one.
-    async fn serve(&mut self) -> Result<(), Error> {
-        self.catch_up().await?;
+    fn serve(&mut self) -> Result<(), Error> {
+        self.catch_up()?;
         let taken = Instant::now();
         let snapshot = Arc::new(self.clerk.snapshot()?);
         for reader in self.waiting.drain(..) {
@@ -301,17 +314,22 @@ impl Owner {
     }
 
     /// Takes in what has happened already: events and answers that wait, and names that are being read.
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        let at_once = Duration::ZERO;
-        for _ in 0..CATCH_UP {
-            let Ok(Some(Ok(event))) = tokio::time::timeout(at_once, self.events.next()).await else { break };
-            self.happened(&event)?;
-        }
+    fn catch_up(&mut self) -> Result<(), Error> {
+        self.drain(CATCH_UP)?;
         while let Ok(answer) = self.answers.try_recv() {
             self.answered(answer)?;
         }
         while let Ok(heard) = self.heard.try_recv() {
             self.listen(heard)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in events that wait, so many at most.
+    fn drain(&mut self, most: usize) -> Result<(), Error> {
+        for _ in 0..most {
+            let Some(event) = self.events.waiting() else { break };
+            self.happened(&event)?;
         }
         Ok(())
     }

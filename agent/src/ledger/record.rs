@@ -26,6 +26,8 @@ pub enum Action {
     Name(u64, Stored),
     /// Write down whose a cgroup is.
     Own(u32, u64),
+    /// Forget whose a cgroup was that left nothing.
+    Disown(u32),
     /// Add the row of a dead cgroup to a sum, and forget whose it was.
     Fold(u32, u64),
 }

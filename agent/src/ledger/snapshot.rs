@@ -209,4 +209,6 @@ pub struct Program {
     pub left_out: Option<String>,
     /// Times run and ns spent, where `kernel.bpf_stats_enabled` is on.
     pub cost: Option<(u64, u64)>,
+    /// Runs that the kernel left out, as the program would have run within itself.
+    pub misses: Option<u64>,
 }

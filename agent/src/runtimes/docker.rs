@@ -3,6 +3,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -52,7 +54,12 @@ pub(super) fn confirm(
     let mut problem = None;
     for root in roots {
         match read(&root.path, id) {
-            Ok(Some(container)) => return Ok(Some(container.into_metadata(labels))),
+            Ok(Some(container)) => {
+                let path = config_path(&root.path, id);
+                let owner =
+                    fs::symlink_metadata(&path).map_err(|source| RuntimeError::Read { path, source })?;
+                return Ok(Some(container.into_metadata(labels, owner.uid())));
+            }
             Ok(None) => {}
             Err(error) => problem = problem.or(Some(error)),
         }
@@ -81,12 +88,13 @@ fn config_path(root: &Path, id: &str) -> PathBuf {
 }
 
 impl DockerContainer {
-    fn into_metadata(mut self, wanted: &[String]) -> Metadata {
+    fn into_metadata(mut self, wanted: &[String], owner: u32) -> Metadata {
         let project = self.labels.get(COMPOSE_PROJECT).cloned();
         let service = self.labels.get(COMPOSE_SERVICE).cloned();
         self.labels.retain(|key, _| wanted.contains(key));
         Metadata {
             runtime: Runtime::Docker,
+            owner,
             name: self.name,
             // A container never has no image: an empty one marks cgroups that are no container.
             image: if self.image.is_empty() { self.image_id } else { self.image },

@@ -73,6 +73,8 @@ impl fmt::Display for Runtime {
 pub struct Metadata {
     /// Whose file it was.
     pub runtime: Runtime,
+    /// Whose the file is: only who may write where its containers' cgroups are made can be its runtime.
+    pub owner: u32,
     /// The container's name.
     pub name: String,
     /// The image as whoever started it wrote it; its digest where they wrote none.

@@ -31,6 +31,21 @@ fn work(tally: &Tally, count: u64) -> Result<()> {
     births(tally, Place::Source, count, WINDOW, |_| birth::worker(tally, || leave_first(tally)).map(|_| ()))
 }
 
+/// Goes on in a cgroup as three threads without a leader, until it is killed; says `ready` when the leader ends.
+pub(super) fn headless(cgroup: &str) -> Result<()> {
+    std::fs::write(format!("{cgroup}/cgroup.procs"), "0").context("move into the cgroup")?;
+    for _ in 0..3 {
+        thread::spawn(|| {
+            loop {
+                thread::park();
+            }
+        });
+    }
+    println!("ready");
+    end_this_thread(0);
+    Ok(())
+}
+
 /// Creates the threads and ends only this one, with a status that is not theirs.
 fn leave_first(tally: &Tally) -> Result<()> {
     // SAFETY: the place lives as long as the process.

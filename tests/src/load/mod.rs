@@ -54,6 +54,7 @@ pub fn main() -> ExitCode {
     let texts: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     let result = match texts[..] {
         ["end", ending] => Ending::named(ending).map(Ending::perform),
+        ["headless", cgroup] => leader::headless(cgroup),
         ["traffic", ..] => crate::traffic::run(&texts[1..]),
         ["chain", left, counters] => chain::go_on(left, counters),
         _ => Args::parse(&words).and_then(|args| run(&args)),

@@ -287,6 +287,24 @@ async fn the_seventeenth_connection_is_refused_and_counted() {
 }
 
 #[tokio::test]
+async fn who_keeps_connections_by_asking_again_and_again_makes_room() {
+    let deadline = Duration::from_millis(400);
+    let server = Server::start(None, deadline).await;
+    let mut kept = Vec::new();
+    for _ in 0..CONNECTIONS {
+        kept.push(server.connect().await);
+    }
+    let began = Instant::now();
+    while began.elapsed() < 3 * deadline {
+        for stream in &mut kept {
+            let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        }
+        tokio::time::sleep(deadline / 4).await;
+    }
+    assert_eq!(status(&server.ask("GET", "/healthz", "localhost").await), 200);
+}
+
+#[tokio::test]
 async fn an_end_closes_idle_connections_and_the_port() {
     let server = Server::usual().await;
     let mut idle = server.connect().await;

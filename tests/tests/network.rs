@@ -1,0 +1,221 @@
+//! Whose bytes they are: the host's network, networks that are shared, pairs that come and go, and what others put there.
+
+use std::{process::Command, thread, time::Duration};
+
+use anyhow::{Context as _, Result};
+use plimsoll_tests::{
+    agent::Agent,
+    cgroup::Cgroup,
+    docker::{Docker, IMAGE},
+    host,
+    page::Page,
+    pins::Pins,
+    report::Case,
+    sandbox::{Bridge, Sandbox},
+    settings,
+};
+
+const RECEIVED: &str = "container_network_receive_bytes_total";
+const TRANSMITTED: &str = "container_network_transmit_bytes_total";
+
+/// Longer than a page is shared, and than it takes to find where processes are.
+const A_WHILE: Duration = Duration::from_secs(4);
+
+fn shown(page: &Page, cgroup: &Cgroup, interface: &str) -> Result<Option<u64>> {
+    page.find(TRANSMITTED, &[("id", &cgroup.id()), ("interface", interface)])
+}
+
+/// A load of packets of a cgroup in the host's network.
+fn on_the_host(cgroup: &Cgroup, words: &[&str]) -> Result<()> {
+    let shell = "echo 0 >cgroup.procs; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", shell, "sh"]).arg(settings::load()?).arg("traffic").args(words);
+    host::run(command.current_dir(cgroup.path())).map(drop)
+}
+
+#[test]
+fn a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others() -> Result<()> {
+    Case::run("a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        bridge.give_address()?;
+        let (busy, idle) = (Cgroup::create("busy")?, Cgroup::create("idle")?);
+        let mut sleepers = Vec::new();
+        for cgroup in [&busy, &idle] {
+            let sleeper = Command::new("sleep").arg("1000").spawn()?;
+            cgroup.add(sleeper.id().cast_signed())?;
+            sleepers.push(sleeper);
+        }
+        let inside = Sandbox::new("inside", &bridge, 2)?;
+        let _sink = inside.sink()?;
+        let agent = Agent::start(&pins, &[])?;
+        thread::sleep(A_WHILE);
+        let payload = settings::scaled(100_000_000);
+        on_the_host(&busy, &["tcp", &inside.hosts_ipv4(), &payload.to_string()])?;
+        thread::sleep(Duration::from_millis(300));
+        let page = agent.scrape()?;
+        let sent = shown(&page, &busy, "host")?.context("it has the host's network")?;
+        case.compare_within(
+            "bytes of the host's network, with headers",
+            sent,
+            payload,
+            payload + payload / 20,
+        );
+        let through = page.count(RECEIVED, &[("id", &inside.cgroup.id()), ("interface", "eth0")])?;
+        case.compare_within(
+            "the same at the other end",
+            sent,
+            through - through / 1_000,
+            through + through / 1_000,
+        );
+        case.compare("bytes of its neighbour", shown(&page, &idle, "host")?, Some(0));
+        let before = page.sum(TRANSMITTED, &[])?;
+        let loopback = settings::scaled(1_000_000_000).to_string();
+        inside.traffic(&["tcp", "127.0.0.1", &loopback])?;
+        thread::sleep(Duration::from_millis(300));
+        case.compare("bytes over a loopback interface", agent.scrape()?.sum(TRANSMITTED, &[])?, before);
+        for mut sleeper in sleepers {
+            sleeper.kill()?;
+            sleeper.wait()?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn two_in_one_network_have_their_own_and_the_interface_once() -> Result<()> {
+    Case::run("two_in_one_network_have_their_own_and_the_interface_once", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let (owner, other) = (Sandbox::new("net-owner", &bridge, 1)?, Sandbox::new("net-other", &bridge, 2)?);
+        let _sink = other.sink()?;
+        let agent = Agent::start(&pins, &[])?;
+        let member = owner.member("net-member")?;
+        let bytes = settings::scaled(20_000_000);
+        owner.traffic(&["tcp", &other.ipv4(), &bytes.to_string()])?;
+        member.traffic(&["tcp", &other.ipv4(), &(2 * bytes).to_string()])?;
+        thread::sleep(A_WHILE);
+        let page = agent.scrape_until("both are known", |page| {
+            let known =
+                page.find("plimsoll_container_network_transmit_bytes_total", &[("id", &member.cgroup.id())])?;
+            Ok(known.is_some().then(|| page.clone()))
+        })?;
+        let own = |cgroup: &Cgroup| {
+            page.count("plimsoll_container_network_transmit_bytes_total", &[("id", &cgroup.id())])
+        };
+        let (mine, its) = (own(&owner.cgroup)?, own(&member.cgroup)?);
+        case.compare_within("the owner's own", mine, bytes, bytes + bytes / 100);
+        case.compare_within("the member's own", its, 2 * bytes, 2 * (bytes + bytes / 100));
+        let interface = page.count(TRANSMITTED, &[("id", &owner.cgroup.id()), ("interface", "eth0")])?;
+        case.compare_within("the interface", interface, mine + its, mine + its + bytes / 100);
+        let twice = page.all(TRANSMITTED, &[("id", &member.cgroup.id())]).count();
+        case.compare("interfaces of the member", twice, 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing() -> Result<()> {
+    Case::run("pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let agent = Agent::start(&pins, &[])?;
+        let mut sandbox = Sandbox::without_network("moments", 1)?;
+        let other = Sandbox::new("moments-other", &bridge, 2)?;
+        let _sink = other.sink()?;
+        let descriptors = |agent: &Agent| -> Result<u64> { agent.scrape()?.count("process_open_fds", &[]) };
+        let entries = |page: &Page, map: &str| page.count("plimsoll_map_entries", &[("map", map)]);
+        thread::sleep(A_WHILE);
+        let (fds, before) = (descriptors(&agent)?, agent.scrape()?);
+        let pinned = pins.list()?.len();
+        let (mut received, mut transmitted) = (0, 0);
+        for _ in 0..settings::scaled(500) {
+            sandbox.connect(&bridge)?;
+            sandbox.traffic(&["udp", &other.ipv4(), "64", "3"])?;
+            let last = sandbox.at_rest()?;
+            sandbox.disconnect()?;
+            received += last[0];
+            transmitted += last[2];
+        }
+        let id = sandbox.cgroup.id();
+        let labels = [("id", id.as_str()), ("interface", "eth0")];
+        let page = agent.scrape_until("the last is gone", |page| {
+            let same = entries(page, "LANES")? == entries(&before, "LANES")?;
+            Ok(same.then(|| page.clone()))
+        })?;
+        case.compare("bytes received", page.count(RECEIVED, &labels)?, received);
+        case.compare("bytes transmitted", page.count(TRANSMITTED, &labels)?, transmitted);
+        for map in ["LANES", "VETHS"] {
+            case.compare(format!("entries in {map}"), entries(&page, map)?, entries(&before, map)?);
+        }
+        case.compare("pins", pins.list()?.len(), pinned);
+        case.compare("descriptors", descriptors(&agent)?, fds);
+        let unattributed =
+            page.sum("plimsoll_node_network_transmit_bytes_total", &[("share", "unattributed")])?;
+        case.compare("bytes of nobody", unattributed, 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn containers_that_live_for_a_moment_have_their_bytes() -> Result<()> {
+    Case::run("containers_that_live_for_a_moment_have_their_bytes", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let docker = Docker::start_on(&bridge)?;
+        let agent = Agent::start(&pins, &["--docker-root", &docker.root().display().to_string()])?;
+        let number = settings::scaled(20).max(2);
+        let shell = format!("ping -c 1 -w 2 {} >/dev/null", bridge.address());
+        for _ in 0..number {
+            docker.run(&["run", "--rm", "--network", "bridge", IMAGE, "sh", "-c", &shell])?;
+        }
+        thread::sleep(A_WHILE);
+        let page = agent.scrape()?;
+        let workload = [("kind", "image"), ("workload", IMAGE)];
+        let packets = page.count("plimsoll_workload_network_transmit_packets_total", &workload)?;
+        // A ping and the question for the address each, at least.
+        case.prove(format!("{packets} packets of {number} containers"), packets >= 2 * number);
+        for direction in ["receive", "transmit"] {
+            let family = format!("plimsoll_node_network_{direction}_bytes_total");
+            case.compare(
+                format!("{direction} of nobody"),
+                page.count(&family, &[("share", "unattributed")])?,
+                0,
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_container_that_is_moved_between_networks_keeps_what_it_had() -> Result<()> {
+    Case::run("a_container_that_is_moved_between_networks_keeps_what_it_had", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let docker = Docker::start_on(&bridge)?;
+        let agent = Agent::start(&pins, &["--docker-root", &docker.root().display().to_string()])?;
+        let shell = format!("while true; do ping -c 1 -w 1 {}; sleep 0.1; done", bridge.address());
+        docker.start_container(&["--name", "moved", "--network", "bridge"], &shell)?;
+        let sent = |page: &Page, interface: &str| {
+            page.find(TRANSMITTED, &[("name", "moved"), ("interface", interface)])
+        };
+        let more_than = |least: u64| {
+            agent.scrape_until("it sends", |page| Ok(sent(page, "eth0")?.filter(|bytes| *bytes > least)))
+        };
+        let first = more_than(500)?;
+        let second = Bridge::new()?;
+        let option = format!("com.docker.network.bridge.name={}", second.name());
+        docker.run(&["network", "create", "--subnet", "10.215.0.0/24", "--opt", &option, "second"])?;
+        docker.run(&["network", "connect", "second", "moved"])?;
+        agent.scrape_until("it has a second interface", |page| sent(page, "eth1"))?;
+        docker.run(&["network", "disconnect", "bridge", "moved"])?;
+        let after = agent.scrape()?;
+        case.prove(
+            "nothing of the first is forgotten",
+            sent(&after, "eth0")?.is_some_and(|bytes| bytes >= first),
+        );
+        docker.run(&["network", "connect", "bridge", "moved"])?;
+        let again = more_than(first)?;
+        docker.run(&["restart", "--time", "0", "moved"])?;
+        let restarted = more_than(again + 300)?;
+        case.prove("a restart goes on", restarted > again);
+        docker.run(&["rm", "--force", "moved"])?;
+        docker.run(&["network", "rm", "second"])?;
+        Ok(())
+    })
+}
