@@ -12,7 +12,7 @@ pub const NAMES: &str = "NAMES";
 pub const OWNERS: &str = "OWNERS";
 /// `HASH<[u64; 2], u32>`: rows of older layouts that were imported, see [`crate::command::Import`].
 pub const IMPORTED: &str = "IMPORTED";
-/// `HASH<u64, Traffic>`, see [`crate::traffic::lane_key`].
+/// `HASH<u64, Lane>`, see [`crate::traffic::lane_key`].
 pub const LANES: &str = "LANES";
 /// `HASH<u32 cgroup, [Traffic; 2]>`: received and transmitted.
 pub const SOCKETS: &str = "SOCKETS";

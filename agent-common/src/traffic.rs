@@ -26,6 +26,22 @@ const _: () = assert!(size_of::<Traffic>() == 8 * Traffic::WORDS);
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Traffic {}
 
+/// What one lane of CPUs saw at an interface.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lane {
+    /// What passed.
+    pub traffic: Traffic,
+    /// The cgroup whose socket sent the first packet that had one: whose the interface is, if nobody is left to ask.
+    pub cgroup: u64,
+}
+
+const _: () = assert!(size_of::<Lane>() == 8 * (Traffic::WORDS + 1));
+
+// SAFETY: integers only, no padding (its size is asserted above).
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Lane {}
+
 /// Which way, seen from the container.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +122,11 @@ impl Class {
             _ => Self::Other6,
         }
     }
+}
+
+impl Lane {
+    /// Nothing.
+    pub const ZERO: Self = Self { traffic: Traffic::ZERO, cgroup: 0 };
 }
 
 impl Traffic {

@@ -15,7 +15,7 @@ use plimsoll_common::{
     port::{Port, Veth},
     row::Row,
     tally::PLACES,
-    traffic::Traffic,
+    traffic::{Lane, Traffic},
 };
 
 /// Process to its word. Task programs write, the agent reads in audits. Full: the birth is tallied and its row told
@@ -48,7 +48,7 @@ pub static IMPORTED: HashMap<[u64; 2], u32> = HashMap::with_max_entries(IMPORTED
 /// Interface, direction and lane (see `lane_key`) to what passed. The agent makes a row before it attaches the programs
 /// that count in it, reads it, and deletes it. Full: that interface is read from its own counters.
 #[map]
-pub static LANES: HashMap<u64, Traffic> = HashMap::with_max_entries(LANES_MAX, 0);
+pub static LANES: HashMap<u64, Lane> = HashMap::with_max_entries(LANES_MAX, 0);
 
 /// Cgroup to what its sockets received and transmitted. Socket programs write, the agent reads and deletes. Full: tallied.
 #[map]

@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use plimsoll_common::{
     tally::Tally,
-    traffic::{Class, Direction, Traffic, lane_key},
+    traffic::{Class, Direction, Lane, Traffic, lane_key},
     word::cgroup_key,
 };
 
@@ -33,6 +33,8 @@ const PASS: i32 = 1;
 const ETHERNET: u32 = 14;
 /// `LOOPBACK_IFINDEX`, include/net/flow.h: the same in every network namespace.
 const LOOPBACK: u32 = 1;
+/// The root of cgroup2: the kernel's own packets are its.
+const ROOT: u64 = 1;
 /// IPv6 extension headers that are looked behind.
 const EXTENSIONS: usize = 4;
 
@@ -73,9 +75,29 @@ fn at_interface(skb: &SkBuff, direction: Direction) {
     // SAFETY: members that the verifier lets these programs read, and a helper without arguments.
     let (ifindex, cpu) = unsafe { ((*context).ifindex, bpf_get_smp_processor_id()) };
     match LANES.get_ptr_mut(lane_key(ifindex, direction, cpu & LANE_MASK.load())) {
-        Some(row) => count(row, skb, ETHERNET, 0),
+        Some(lane) => {
+            // SAFETY: a live map value; the traffic is its beginning.
+            count(unsafe { &raw mut (*lane).traffic }, skb, ETHERNET, 0);
+            if matches!(direction, Direction::Transmit) {
+                note_sender(lane, skb);
+            }
+        }
         None => {
             tally(Tally::LaneMissing);
+        }
+    }
+}
+
+/// Notes the cgroup of the first packet that a socket of one sent: it survives the way out of the namespace.
+#[inline(always)]
+fn note_sender(lane: *mut Lane, skb: &SkBuff) {
+    // SAFETY: a word of a live map value, and the context that the verifier gave.
+    unsafe {
+        if (*lane).cgroup == 0 {
+            let cgroup = bpf_skb_cgroup_id(skb.skb);
+            if cgroup > ROOT {
+                (*lane).cgroup = cgroup;
+            }
         }
     }
 }

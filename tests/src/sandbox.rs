@@ -38,6 +38,8 @@ pub struct Sandbox {
     holder: Child,
     number: u8,
     outside: String,
+    /// Without IPv6, which speaks by itself.
+    quiet: bool,
 }
 
 /// Counters of an interface: bytes and packets received, bytes and packets transmitted.
@@ -96,6 +98,15 @@ impl Sandbox {
         Ok(sandbox)
     }
 
+    /// The same, where nothing is said that nobody asked for: it will have no IPv6.
+    pub fn silent(name: &str, number: u8) -> Result<Self> {
+        let mut sandbox = Self::without_network(name, number)?;
+        sandbox.quiet = true;
+        let shell = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6";
+        host::run(sandbox.command("sh")?.args(["-c", shell]))?;
+        Ok(sandbox)
+    }
+
     /// Another cgroup in the same namespace.
     pub fn member(&self, name: &str) -> Result<Self> {
         let namespace = File::open(format!("/proc/{}/ns/net", self.pid())).context("open a namespace")?;
@@ -119,7 +130,7 @@ impl Sandbox {
         }
         let holder = command.arg("100000").stdin(Stdio::null()).spawn().context("hold a namespace")?;
         let outside = format!("plt{}v{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
-        Ok(Self { cgroup, holder, number, outside })
+        Ok(Self { cgroup, holder, number, outside, quiet: false })
     }
 
     /// Joins it to a bridge, by a pair whose host's end nothing passes before it is up.
@@ -132,7 +143,9 @@ impl Sandbox {
         let number = self.number;
         self.ip(&["addr", "add", &format!("10.213.0.{number}/24"), "dev", "eth0"])?;
         self.ip(&["addr", "add", &format!("10.214.0.{number}/24"), "dev", "eth0"])?;
-        self.ip(&["addr", "add", &format!("fd00:213::{number}/64"), "dev", "eth0", "nodad"])?;
+        if !self.quiet {
+            self.ip(&["addr", "add", &format!("fd00:213::{number}/64"), "dev", "eth0", "nodad"])?;
+        }
         self.ip(&["link", "set", "eth0", "up"])
     }
 

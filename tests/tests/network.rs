@@ -12,7 +12,7 @@ use plimsoll_tests::{
     pins::Pins,
     report::Case,
     sandbox::{Bridge, Sandbox},
-    settings,
+    settings, wait,
 };
 
 const RECEIVED: &str = "container_network_receive_bytes_total";
@@ -72,7 +72,9 @@ fn a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others() -> Result<()>
         let loopback = settings::scaled(1_000_000_000).to_string();
         inside.traffic(&["tcp", "127.0.0.1", &loopback])?;
         thread::sleep(Duration::from_millis(300));
-        case.compare("bytes over a loopback interface", agent.scrape()?.sum(TRANSMITTED, &[])?, before);
+        // IPv6 asks for routers by itself.
+        let after = agent.scrape()?.sum(TRANSMITTED, &[])?;
+        case.compare_within("bytes over a loopback interface", after, before, before + 1_000);
         for mut sleeper in sleepers {
             sleeper.kill()?;
             sleeper.wait()?;
@@ -102,10 +104,10 @@ fn two_in_one_network_have_their_own_and_the_interface_once() -> Result<()> {
             page.count("plimsoll_container_network_transmit_bytes_total", &[("id", &cgroup.id())])
         };
         let (mine, its) = (own(&owner.cgroup)?, own(&member.cgroup)?);
-        case.compare_within("the owner's own", mine, bytes, bytes + bytes / 100);
-        case.compare_within("the member's own", its, 2 * bytes, 2 * (bytes + bytes / 100));
+        case.compare_within("the owner's own, with headers", mine, bytes, bytes + bytes / 20);
+        case.compare_within("the member's own, with headers", its, 2 * bytes, 2 * (bytes + bytes / 20));
         let interface = page.count(TRANSMITTED, &[("id", &owner.cgroup.id()), ("interface", "eth0")])?;
-        case.compare_within("the interface", interface, mine + its, mine + its + bytes / 100);
+        case.compare_within("the interface", interface, mine + its, mine + its + bytes / 1_000);
         let twice = page.all(TRANSMITTED, &[("id", &member.cgroup.id())]).count();
         case.compare("interfaces of the member", twice, 0);
         Ok(())
@@ -117,8 +119,9 @@ fn pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing() -> Result<()
     Case::run("pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing", |case| {
         let (pins, bridge) = (Pins::new()?, Bridge::new()?);
         let agent = Agent::start(&pins, &[])?;
-        let mut sandbox = Sandbox::without_network("moments", 1)?;
-        let other = Sandbox::new("moments-other", &bridge, 2)?;
+        let mut sandbox = Sandbox::silent("moments", 1)?;
+        let mut other = Sandbox::silent("moments-other", 2)?;
+        other.connect(&bridge)?;
         let _sink = other.sink()?;
         let descriptors = |agent: &Agent| -> Result<u64> { agent.scrape()?.count("process_open_fds", &[]) };
         let entries = |page: &Page, map: &str| page.count("plimsoll_map_entries", &[("map", map)]);
@@ -129,6 +132,8 @@ fn pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing() -> Result<()
         for _ in 0..settings::scaled(500) {
             sandbox.connect(&bridge)?;
             sandbox.traffic(&["udp", &other.ipv4(), "64", "3"])?;
+            // The question for the address comes first, and the datagrams when it is answered.
+            wait::until_true("all are sent", || Ok(sandbox.outside()?[3] >= 4))?;
             let last = sandbox.at_rest()?;
             sandbox.disconnect()?;
             received += last[0];
@@ -170,7 +175,8 @@ fn containers_that_live_for_a_moment_have_their_bytes() -> Result<()> {
         let workload = [("kind", "image"), ("workload", IMAGE)];
         let packets = page.count("plimsoll_workload_network_transmit_packets_total", &workload)?;
         // A ping and the question for the address each, at least.
-        case.prove(format!("{packets} packets of {number} containers"), packets >= 2 * number);
+        let others: Vec<_> = page.all("plimsoll_workload_network_transmit_packets_total", &[]).collect();
+        case.prove(format!("{packets} packets of {number} containers; {others:?}"), packets >= 2 * number);
         for direction in ["receive", "transmit"] {
             let family = format!("plimsoll_node_network_{direction}_bytes_total");
             case.compare(

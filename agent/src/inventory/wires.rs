@@ -17,13 +17,16 @@ use crate::{
     kernel::veths::{State, Veths},
     network::{
         Change, Changes, Counters, Link, Namespace, NamespaceId, NetworkError, Peer, Requests, interfaces,
+        packets_wait,
     },
 };
 
-/// Consistent readings of an interface and its programs that one offset is taken from.
-const READINGS: usize = 5;
-/// How often an interface is read for one offset at most.
-const TRIES: usize = 40;
+/// Readings at moments when no packet waited that are enough.
+const SURE: u32 = 2;
+/// Readings between which packets passed that are enough under a load without such moments.
+const MOVED: u32 = 20;
+/// How often an interface is read for one offset at most: packets wait for long where other work has all CPUs.
+const TRIES: usize = 1_500;
 /// Between two readings: longer than packets stay between an interface's counter and its program.
 const BETWEEN: Duration = Duration::from_micros(300);
 
@@ -247,7 +250,7 @@ impl Watcher {
                 self.recognise(link.ifindex, peer)?;
             }
             None => {
-                let Some(wire) = self.count(link.ifindex)? else { return Ok(()) };
+                let wire = self.count(link.ifindex)?;
                 self.wires.insert(link.ifindex, Known { peer, owned: false });
                 self.tell(Heard::Wire(wire));
                 self.recognise(link.ifindex, peer)?;
@@ -256,22 +259,18 @@ impl Watcher {
         Ok(())
     }
 
-    /// Has an interface counted; `None` where it is gone already.
-    fn count(&mut self, ifindex: u32) -> anyhow::Result<Option<Wire>> {
+    /// Has an interface counted.
+    fn count(&mut self, ifindex: u32) -> anyhow::Result<Wire> {
+        // One that is gone already is told all the same: its last counters are about to be heard.
         let alone = |reason| Wire { ifindex, counted: Err(reason), offset: [Count::default(); 2] };
         let Some(veths) = &mut self.veths else {
-            return Ok(Some(alone("this kernel has no tcx links".to_owned())));
+            return Ok(alone("this kernel has no tcx links".to_owned()));
         };
         if let Err(error) = veths.attach(ifindex) {
-            return match self.requests.link(ifindex, None)? {
-                None => {
-                    veths.detach(ifindex)?;
-                    Ok(None)
-                }
-                Some(_) => Ok(Some(alone(error.to_string()))),
-            };
+            return Ok(alone(error.to_string()));
         }
-        Ok(self.offset(ifindex)?.map(|offset| Wire { ifindex, counted: Ok(()), offset }))
+        let offset = self.offset(ifindex)?.unwrap_or_default();
+        Ok(Wire { ifindex, counted: Ok(()), offset })
     }
 
     /// What an interface has counted beyond what its programs did; `None` where it is gone.
@@ -281,22 +280,27 @@ impl Watcher {
     fn offset(&mut self, ifindex: u32) -> anyhow::Result<Option<[Count; 2]>> {
         let Some(veths) = &self.veths else { return Ok(None) };
         let mut found: [Vec<Count>; 2] = [Vec::new(), Vec::new()];
-        let mut last = None;
+        let (mut sure, mut moved, mut last) = (0, 0, None);
         for _ in 0..TRIES {
             let before = veths.traffic(ifindex)?;
+            moved += u32::from(last.replace(before).is_some_and(|last| last != before));
             let Some(link) = self.requests.link(ifindex, None)? else { return Ok(None) };
+            let between = packets_wait()?;
             let after = veths.traffic(ifindex)?;
             let outside = as_the_container_sees(&link);
+            let mut still = true;
             for (place, found) in found.iter_mut().enumerate() {
                 let (seen, counted) = (before[place].total(), outside[place]);
                 if seen == after[place].total() {
                     let counted = Count { bytes: counted.bytes, packets: counted.packets };
                     found.push(counted.plus(seen.complement()));
+                } else {
+                    still = false;
                 }
             }
-            let silent = last == Some(outside);
-            last = Some(outside);
-            if silent || found.iter().all(|found| found.len() >= READINGS) {
+            // Whatever the interface had counted then was counted by the programs before, or it would wait now.
+            sure += u32::from(still && !between);
+            if sure >= SURE || (moved >= MOVED && found.iter().all(|found| !found.is_empty())) {
                 break;
             }
             thread::sleep(BETWEEN);

@@ -11,7 +11,7 @@ use plimsoll_common::{
     port::{Port, Veth},
     row::Row,
     tally::{PLACES, Tally},
-    traffic::Traffic,
+    traffic::{Lane, Traffic},
 };
 
 use super::{Error, sys};
@@ -67,7 +67,7 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape { preallocated: false, ..map(names::NAMES, MapType::Hash, 8, NAME_LEN, names::NAMES_MAX) },
     Shape { preallocated: false, ..map(names::OWNERS, MapType::Hash, 4, 8, names::OWNERS_MAX) },
     Shape { preallocated: false, ..map(names::IMPORTED, MapType::Hash, 16, 4, names::IMPORTED_MAX) },
-    map(names::LANES, MapType::Hash, 8, size_of::<Traffic>(), names::LANES_MAX),
+    map(names::LANES, MapType::Hash, 8, size_of::<Lane>(), names::LANES_MAX),
     map(names::SOCKETS, MapType::Hash, 4, size_of::<[Traffic; 2]>(), names::SOCKETS_MAX),
     map(names::VETHS, MapType::Hash, 4, size_of::<Veth>(), names::VETHS_MAX),
     map(names::PORTS, MapType::Hash, 8, size_of::<Port>(), names::PORTS_MAX),

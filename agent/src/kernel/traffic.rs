@@ -6,7 +6,7 @@ use aya::maps::{HashMap, IterableMap as _, MapData};
 use plimsoll_common::{
     names,
     port::{Port, Veth},
-    traffic::{Direction, Traffic},
+    traffic::{Direction, Lane, Traffic},
 };
 
 use super::{
@@ -18,9 +18,18 @@ use super::{
 /// Received and transmitted.
 pub type Both = [Traffic; 2];
 
+/// What programs counted at an interface.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Passed {
+    /// Received and transmitted.
+    pub both: Both,
+    /// The cgroup whose socket sent first; 0 where none did.
+    pub sender: u64,
+}
+
 /// The maps, by what they hold.
 pub struct TrafficMaps {
-    lanes: HashMap<MapData, u64, Traffic>,
+    lanes: HashMap<MapData, u64, Lane>,
     sockets: HashMap<MapData, u32, Both>,
     veths: HashMap<MapData, u32, Veth>,
     ports: HashMap<MapData, u64, Port>,
@@ -69,14 +78,17 @@ impl TrafficMaps {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn interfaces(&self) -> Result<Map<u32, Both>, Error> {
-        let mut interfaces: Map<u32, Both> = Map::new();
-        for (key, traffic) in entries(&self.lanes, names::LANES)? {
-            let both = interfaces.entry(u32::try_from(key >> 32).unwrap_or_default()).or_default();
+    pub fn interfaces(&self) -> Result<Map<u32, Passed>, Error> {
+        let mut interfaces: Map<u32, Passed> = Map::new();
+        for (key, lane) in entries(&self.lanes, names::LANES)? {
+            let passed = interfaces.entry(u32::try_from(key >> 32).unwrap_or_default()).or_default();
+            if passed.sender == 0 {
+                passed.sender = lane.cgroup;
+            }
             let place =
                 if key & 1 == Direction::Receive as u64 { Direction::Receive } else { Direction::Transmit };
-            let sum = &mut both[place as usize];
-            *sum = sum.plus(&traffic);
+            let sum = &mut passed.both[place as usize];
+            *sum = sum.plus(&lane.traffic);
         }
         Ok(interfaces)
     }

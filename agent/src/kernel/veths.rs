@@ -10,7 +10,7 @@ use std::{
 use aya::maps::{HashMap, MapData, MapError};
 use plimsoll_common::{
     names,
-    traffic::{Direction, MAX_LANES, Traffic, lane_key},
+    traffic::{Direction, Lane, MAX_LANES, Traffic, lane_key},
 };
 
 use super::{
@@ -41,7 +41,7 @@ pub fn lane_mask() -> Result<u32, Error> {
 pub struct Veths {
     receive: OwnedFd,
     transmit: OwnedFd,
-    lanes: HashMap<MapData, u64, Traffic>,
+    lanes: HashMap<MapData, u64, Lane>,
     mask: u32,
     directory: PathBuf,
 }
@@ -137,7 +137,7 @@ impl Veths {
         for (sum, (direction, _)) in sums.iter_mut().zip(DIRECTIONS) {
             for lane in 0..=self.mask {
                 match self.lanes.get(&lane_key(ifindex, direction, lane), 0) {
-                    Ok(row) => *sum = sum.plus(&row),
+                    Ok(lane) => *sum = sum.plus(&lane.traffic),
                     Err(MapError::KeyNotFound) => {}
                     Err(error) => return Err(Error::map("read", names::LANES)(error)),
                 }
@@ -147,7 +147,7 @@ impl Veths {
     }
 
     fn make_rows(&mut self, ifindex: u32) -> Result<(), Error> {
-        self.keys(ifindex).try_for_each(|key| insert_new(&mut self.lanes, key, &Traffic::ZERO, names::LANES))
+        self.keys(ifindex).try_for_each(|key| insert_new(&mut self.lanes, key, &Lane::ZERO, names::LANES))
     }
 
     fn link(&self, ifindex: u32) -> Result<(), Error> {

@@ -62,10 +62,14 @@ impl Clerk {
     pub fn new(kernel: Kernel, files: Files) -> Result<Self, Error> {
         let names = kernel.maps.names()?;
         let names = names.iter().filter_map(|(key, value)| Some((*key, Stored::decode(value)?))).collect();
-        let mut book = Book::restore(names, kernel.maps.owners()?, SystemTime::now());
+        let owners = kernel.maps.owners()?;
+        let mut meter = Meter::new(&kernel.directory, Workload::other().key())?;
+        for (cgroup, account) in &owners {
+            meter.owned(*cgroup, *account);
+        }
+        let mut book = Book::restore(names, owners, SystemTime::now());
         let other = book.open_other();
         let events_lost = kernel.maps.tally(Tally::EventLost)?;
-        let meter = Meter::new(&kernel.directory, Workload::other().key())?;
         let mut clerk = Self {
             book,
             files,
@@ -107,6 +111,7 @@ impl Clerk {
                 self.or_full(result)
             }
             Action::Own(cgroup, account) => {
+                self.meter.owned(cgroup, account);
                 let result = self.kernel.maps.put_owner(cgroup, account);
                 self.or_full(result)
             }
@@ -116,6 +121,9 @@ impl Clerk {
                 }
                 let known = Some(account).filter(|account| *account != Workload::other().key());
                 self.meter.fold(cgroup, known, &self.kernel.commands)?;
+                if !self.book.is_container(account) {
+                    self.meter.disowned(cgroup);
+                }
                 self.cleared.remove(&cgroup);
                 self.kernel.maps.delete_owner(cgroup)
             }

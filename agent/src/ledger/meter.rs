@@ -11,9 +11,10 @@ use plimsoll_common::{
     names,
     port::{Flow, Port, plus, port_key},
     traffic::Count,
+    word::cgroup_key,
 };
 
-use super::traffic::{Both, Counted, Lines, by_account, interface_of, new_port, remainder};
+use super::traffic::{Both, Counted, Lines, UNKNOWN, by_account, interface_of, new_port};
 use crate::{
     inventory::wires::{Heard, Location, Question},
     kernel::{Commands, Error, traffic::TrafficMaps},
@@ -22,6 +23,9 @@ use crate::{
 
 /// How long the account of a pair is looked for before what it counts is nobody's.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Cgroups whose account is remembered at most.
+const MAX_CGROUPS: usize = 65_536;
 
 /// Whose a port is that belongs to the whole host, and the names of those.
 pub const HOST: u64 = 0;
@@ -39,6 +43,8 @@ pub struct Meter {
     maps: TrafficMaps,
     /// Accounts whose first program runs: until then their processes may be somewhere else.
     settled: HashSet<u64>,
+    /// Accounts of cgroups, also of some that are gone.
+    cgroups: HashMap<u32, u64>,
     told_full: bool,
     /// The account to which bytes go that no port has room for.
     other: u64,
@@ -56,7 +62,7 @@ impl Meter {
         }
         maps.make_port(port_key(other, b""), &new_port(other, ""))?;
         let lines = Lines::restore(maps.veths()?, &maps.ports()?, Instant::now());
-        Ok(Self { lines, maps, settled: HashSet::new(), told_full: false, other })
+        Ok(Self { lines, maps, settled: HashSet::new(), cgroups: HashMap::new(), told_full: false, other })
     }
 
     /// Takes in what the watcher of interfaces tells; gives what is to be asked of it now.
@@ -123,6 +129,22 @@ impl Meter {
         self.settled.insert(account);
     }
 
+    /// A cgroup is that account's; it is remembered until the account is retired.
+    pub fn owned(&mut self, cgroup: u32, account: u64) {
+        if self.cgroups.len() < MAX_CGROUPS {
+            self.cgroups.insert(cgroup, account);
+        }
+    }
+
+    /// A cgroup is gone that no pair can lead to any more.
+    pub fn disowned(&mut self, cgroup: u32) {
+        self.cgroups.remove(&cgroup);
+    }
+
+    fn account_of(&self, cgroup: u32) -> Option<u64> {
+        self.cgroups.get(&cgroup).copied()
+    }
+
     /// A pair is that account's from now on; what passed before stays where it was counted, if that was somewhere.
     fn give(
         &mut self,
@@ -136,6 +158,7 @@ impl Meter {
         if veth.port == port {
             return Ok(());
         }
+        self.close_sockets(account)?;
         let made = self.maps.make_port(port, &new_port(account, interface));
         self.or_full(made)?;
         let mut passed = None;
@@ -151,27 +174,52 @@ impl Meter {
         Ok(())
     }
 
+    /// From now on a pair tells what an account's sockets were shown for: what they count is in no port any more.
+    fn close_sockets(&mut self, account: u64) -> Result<(), Error> {
+        let counted = self.counted()?;
+        let open = |port: &&Port| port.account == account && port.by_sockets == 1;
+        if !counted.ports.values().any(|port| open(&port)) {
+            return Ok(());
+        }
+        let own = by_account(&counted, |cgroup| self.account_of(cgroup));
+        let own =
+            own.get(&account).copied().unwrap_or_default().map(|traffic| Flow { traffic, ..Flow::ZERO });
+        for (key, port) in counted.ports.iter().filter(|(_, port)| open(port)) {
+            let closed = Port { by_sockets: 0, flows: plus(&port.flows, &own), ..*port };
+            self.maps.put_port(*key, &closed)?;
+        }
+        Ok(())
+    }
+
     fn gone(&mut self, ifindex: u32, last: Option<&Link>, commands: &Commands) -> Result<(), Error> {
         let Some(veth) = self.lines.veth(ifindex) else { return Ok(()) };
         let counted = self.maps.interfaces()?;
-        let mut flows = self.lines.passed(ifindex, &counted).unwrap_or_default();
-        if let Some(link) = last {
-            let last = [link.transmitted, link.received]
-                .map(|counters| Count { bytes: counters.bytes, packets: counters.packets });
-            let counted = counted.get(&ifindex).copied().unwrap_or_default();
-            for (flow, left) in flows.iter_mut().zip(remainder(&veth, &last, &counted)) {
-                flow.uncounted = flow.uncounted.plus(left);
-            }
-        }
+        let last = last.map(|link| {
+            let counters = [link.transmitted, link.received];
+            counters.map(|counters| Count { bytes: counters.bytes, packets: counters.packets })
+        });
+        let flows = self.lines.passed_in_all(ifindex, &counted, last).unwrap_or_default();
         let nobody = port_key(HOST, NOBODY.as_bytes());
-        let from = if veth.port == 0 { nobody } else { veth.port };
+        let sender = counted.get(&ifindex).map(|passed| cgroup_key(passed.sender));
+        let sender = sender.filter(|_| veth.port == 0).and_then(|cgroup| self.account_of(cgroup));
+        let from = match (veth.port, sender) {
+            (0, None) => nobody,
+            // Its namespace was gone before it was asked for; whose socket sent first, is still known.
+            (0, Some(account)) => {
+                let port = port_key(account, UNKNOWN.as_bytes());
+                let made = self.maps.make_port(port, &new_port(account, UNKNOWN));
+                self.or_full(made)?;
+                port
+            }
+            (port, _) => port,
+        };
         let settle = |from| {
             commands.settle(&Settle { command: Command { key: ifindex.into(), from, to: GONE }, flows })
         };
         if settle(from)? == Answer::Full {
             settle(nobody)?;
         }
-        self.lines.gone(ifindex);
+        self.lines.gone(ifindex, Instant::now());
         Ok(())
     }
 
@@ -223,6 +271,7 @@ impl Meter {
             }
         }
         self.lines.forget_place(account);
+        self.cgroups.retain(|_, owner| *owner != account);
         self.settled.remove(&account);
         self.maps.delete_port(port_key(account, b""))
     }
@@ -234,7 +283,7 @@ impl Meter {
     /// The kernel's.
     pub fn choose_sources(&mut self, own: &HashMap<u64, Both>) -> Result<(), Error> {
         let ports = self.maps.ports()?;
-        let wanted = self.lines.by_sockets();
+        let wanted = self.lines.by_sockets(Instant::now());
         let own = |account: u64| {
             own.get(&account).copied().unwrap_or_default().map(|traffic| Flow { traffic, ..Flow::ZERO })
         };

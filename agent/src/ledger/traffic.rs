@@ -14,11 +14,14 @@ use plimsoll_common::{
 use super::snapshot::{Interface, Network, NetworkSource};
 use crate::{
     inventory::wires::{Location, Reading, Wire},
+    kernel::traffic::Passed,
     network::Namespace,
 };
 
 /// Name of the interface under which the host's network is shown, as cAdvisor does.
 pub const HOST: &str = "host";
+/// Name of an interface whose container was gone before it could be looked at.
+pub const UNKNOWN: &str = "unknown";
 /// Name under which several interfaces are shown that only sockets tell of.
 pub const SEVERAL: &str = "several";
 
@@ -29,7 +32,7 @@ pub type Both = [Traffic; 2];
 #[derive(Debug, Default)]
 pub struct Counted {
     /// By programs at interfaces.
-    pub interfaces: HashMap<u32, Both>,
+    pub interfaces: HashMap<u32, Passed>,
     /// By programs at sockets.
     pub sockets: HashMap<u32, Both>,
     /// What is not counted elsewhere any more.
@@ -41,7 +44,12 @@ pub struct Counted {
 pub struct Lines {
     pairs: BTreeMap<u32, Pair>,
     places: HashMap<u64, Location>,
+    /// When accounts lost a pair: another may be about to come.
+    lost: HashMap<u64, Instant>,
 }
+
+/// How long an account that lost its pair waits before it is shown by what its sockets count.
+const RECONNECT: Duration = Duration::from_secs(30);
 
 /// A veth pair.
 #[derive(Debug)]
@@ -62,7 +70,7 @@ impl Lines {
             let owner = ports.get(&veth.port).map(|port| (port.account, interface_of(port)));
             (ifindex, Pair { veth, owner, reading: None, since: now })
         };
-        Self { pairs: veths.into_iter().map(pair).collect(), places: HashMap::new() }
+        Self { pairs: veths.into_iter().map(pair).collect(), places: HashMap::new(), lost: HashMap::new() }
     }
 
     /// The host's end of a pair is counted: what is to be written down of it, if it was not known.
@@ -111,8 +119,11 @@ impl Lines {
     }
 
     /// A pair is gone.
-    pub fn gone(&mut self, ifindex: u32) {
-        self.pairs.remove(&ifindex);
+    pub fn gone(&mut self, ifindex: u32, now: Instant) {
+        if let Some((account, _)) = self.pairs.remove(&ifindex).and_then(|pair| pair.owner) {
+            self.lost.retain(|_, when| now.duration_since(*when) < RECONNECT);
+            self.lost.insert(account, now);
+        }
     }
 
     /// What interfaces counted; gives those whose name in their container is another now.
@@ -166,9 +177,35 @@ impl Lines {
 
     /// What passed a pair and is in no port yet.
     #[must_use]
-    pub fn passed(&self, ifindex: u32, interfaces: &HashMap<u32, Both>) -> Option<Flows> {
+    pub fn passed(&self, ifindex: u32, interfaces: &HashMap<u32, Passed>) -> Option<Flows> {
         let pair = self.pairs.get(&ifindex)?;
-        Some(pair.passed(interfaces.get(&ifindex)))
+        Some(pair.passed(interfaces.get(&ifindex).map(|passed| &passed.both)))
+    }
+
+    /// What passed a pair that is gone, and is in no port yet; `last` is what its interface had counted in the end.
+    #[must_use]
+    pub fn passed_in_all(
+        &self,
+        ifindex: u32,
+        interfaces: &HashMap<u32, Passed>,
+        last: Option<[Count; 2]>,
+    ) -> Option<Flows> {
+        let (pair, counted) = (self.pairs.get(&ifindex)?, interfaces.get(&ifindex));
+        let counted = counted.map(|passed| passed.both).unwrap_or_default();
+        let mut flows = pair.passed(Some(&counted));
+        for (place, last) in last.into_iter().flatten().enumerate() {
+            let (veth, uncounted) = (&pair.veth, &mut flows[place].uncounted);
+            *uncounted = if veth.counted == 1 {
+                let seen = counted[place].total().plus(veth.offset[place]);
+                uncounted.plus(Count {
+                    bytes: last.bytes.saturating_sub(seen.bytes),
+                    packets: last.packets.saturating_sub(seen.packets),
+                })
+            } else {
+                veth.base[place].uncounted.plus(last)
+            };
+        }
+        Some(flows)
     }
 
     /// Accounts that have a pair.
@@ -189,7 +226,7 @@ impl Lines {
 
     /// The accounts that are shown by what their sockets count, and as which interface: those that no pair tells of.
     #[must_use]
-    pub fn by_sockets(&self) -> HashMap<u64, &str> {
+    pub fn by_sockets(&self, now: Instant) -> HashMap<u64, &str> {
         let owners = self.owners();
         let told: HashSet<Namespace> = self
             .namespaces()
@@ -197,7 +234,9 @@ impl Lines {
             .filter(|(_, accounts)| accounts.iter().any(|account| owners.contains(account)))
             .map(|(namespace, _)| namespace)
             .collect();
-        let alone = self.places.iter().filter(|(account, _)| !owners.contains(account));
+        let waits =
+            |account: &u64| self.lost.get(account).is_some_and(|when| now.duration_since(*when) < RECONNECT);
+        let alone = self.places.iter().filter(|(account, _)| !owners.contains(account) && !waits(account));
         let shown = alone.filter_map(|(account, place)| {
             let name = match place {
                 Location::Host => HOST,
@@ -234,7 +273,10 @@ impl Lines {
             network.source =
                 if pair.veth.counted == 1 { NetworkSource::Programs } else { NetworkSource::Interface };
             let interface = network.interface(name);
-            interface.flows = plus(&interface.flows, &pair.passed(counted.interfaces.get(ifindex)));
+            interface.flows = plus(
+                &interface.flows,
+                &pair.passed(counted.interfaces.get(ifindex).map(|passed| &passed.both)),
+            );
             interface.drops &= pair.reading.as_ref().is_some_and(|reading| reading.inside.is_some());
         }
         for account in self.namespaces().into_values().filter(|sharing| sharing.len() > 1).flatten() {
@@ -295,20 +337,6 @@ pub fn totals(flows: &Flows) -> [Count; 2] {
 #[must_use]
 pub fn sum([received, transmitted]: [Count; 2], more: [Count; 2]) -> [Count; 2] {
     [received.plus(more[0]), transmitted.plus(more[1])]
-}
-
-/// What an interface counted that neither programs nor readings before saw, now that it is gone.
-#[must_use]
-pub fn remainder(veth: &Veth, last: &[Count; 2], counted: &Both) -> [Count; 2] {
-    let mut left = [Count::default(); 2];
-    for (place, left) in left.iter_mut().enumerate() {
-        if veth.counted == 1 {
-            let seen = counted[place].total().plus(veth.offset[place]);
-            left.bytes = last[place].bytes.saturating_sub(seen.bytes);
-            left.packets = last[place].packets.saturating_sub(seen.packets);
-        }
-    }
-    left
 }
 
 /// A port of this name, empty.

@@ -3,12 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod changes;
 mod link;
 mod place;
 mod requests;
 
 pub use self::{
+    backlog::packets_wait,
     changes::{Change, Changes},
     link::{Counters, Link, Peer},
     place::{Namespace, interfaces},
