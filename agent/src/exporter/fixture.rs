@@ -60,7 +60,7 @@ pub fn interface(name: &str, drops: bool) -> Interface {
         flow.traffic.headers = seed * 7;
         flow
     };
-    Interface { name: name.to_owned(), flows: [flow(10), flow(20)], drops }
+    Interface { name: name.to_owned(), flows: [flow(10), flow(20)], drops, by_sockets: false }
 }
 
 /// An account whose strings all hold `text`.

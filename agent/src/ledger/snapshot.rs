@@ -60,6 +60,8 @@ pub struct Interface {
     pub flows: Flows,
     /// Whether errors and drops are known.
     pub drops: bool,
+    /// Whether only sockets tell of it.
+    pub by_sockets: bool,
 }
 
 /// Who counts the bytes of an account.

@@ -263,7 +263,7 @@ impl Lines {
             if port.by_sockets == 1 {
                 let own = own.get(&port.account).copied().unwrap_or_default();
                 interface.flows = plus(&interface.flows, &own.map(|traffic| Flow { traffic, ..Flow::ZERO }));
-                interface.drops = false;
+                (interface.drops, interface.by_sockets) = (false, true);
                 network.source = NetworkSource::Sockets;
             }
         }
@@ -358,9 +358,17 @@ impl Network {
     fn interface(&mut self, name: &str) -> &mut Interface {
         let place = self.interfaces.iter().position(|interface| interface.name == name);
         let place = place.unwrap_or_else(|| {
-            self.interfaces.push(Interface { name: name.to_owned(), flows: [Flow::ZERO; 2], drops: true });
+            self.interfaces.push(Interface {
+                name: name.to_owned(),
+                flows: [Flow::ZERO; 2],
+                drops: true,
+                by_sockets: false,
+            });
             self.interfaces.len() - 1
         });
         &mut self.interfaces[place]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,12 @@ impl Namespace {
         fs::metadata(format!("/proc/{pid}/net/dev")).map(|file| Self(file.ino()))
     }
 
+    /// Some namespace, for tests.
+    #[cfg(test)]
+    pub(crate) const fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
     /// That of this process.
     ///
     /// # Errors

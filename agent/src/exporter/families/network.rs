@@ -184,8 +184,10 @@ fn protocols(account: &Account, tell: Tell<'_>, read: fn(&Count) -> u64) {
     }
 }
 
+/// Of what only sockets tell, nothing else counts: nothing can be missing.
 fn uncounted(account: &Account, tell: Tell<'_>) {
-    for Interface { name, flows, .. } in &account.network.interfaces {
+    let by_pairs = account.network.interfaces.iter().filter(|interface| !interface.by_sockets);
+    for Interface { name, flows, .. } in by_pairs {
         for (direction, flow) in DIRECTIONS.into_iter().zip(flows) {
             tell(&[("interface", name), ("direction", direction)], Value::Count(flow.uncounted.bytes));
         }
