@@ -14,7 +14,9 @@ use crate::{
         memory::{self, possible_cpus},
         pins,
         plan::{release, version},
+        programs::TAPS,
         start::host_plan,
+        taps,
     },
     privilege,
     runtimes::Roots,
@@ -69,6 +71,7 @@ impl Arguments {
         let config = Config::load(self.config.as_deref())?;
         let mut lines = vec![privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)];
         lines.extend(program_lines());
+        lines.extend(tap_lines(&config));
         lines.push(memory_line());
         lines.extend(docker_lines(&config));
         if self.json {
@@ -121,6 +124,17 @@ fn program_lines() -> Vec<Line> {
             })
             .collect(),
     }
+}
+
+fn tap_lines(config: &Config) -> Vec<Line> {
+    let counted = Hierarchies::read().map_err(Into::into).and_then(|found| app::counted(&found, config));
+    let cgroup2 = counted.is_ok_and(|counted| counted.hierarchy_id == 0);
+    let kernel = version(&release());
+    let lines = TAPS.iter().map(|tap| match taps::left_out(tap.place, kernel, cgroup2) {
+        None => line(tap.feature, State::Ok, tap.place.hook()),
+        Some(reason) => line(tap.feature, State::LeftOut, reason),
+    });
+    lines.collect()
 }
 
 fn memory_line() -> Line {

@@ -17,7 +17,7 @@ mod selftest;
 pub mod start;
 mod status;
 mod sys;
-mod taps;
+pub mod taps;
 pub mod traffic;
 pub mod veths;
 

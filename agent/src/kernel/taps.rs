@@ -29,7 +29,8 @@ impl Loader {
     /// Pins cannot be made.
     pub fn taps(&mut self, cgroup2: Option<&Path>) -> Result<(), Error> {
         for tap in TAPS {
-            if let Some(reason) = left_out(tap.place, cgroup2) {
+            // A kernel may have more than its version tells: links are tried.
+            if let Some(reason) = left_out(tap.place, None, cgroup2.is_some()) {
                 tracing::info!("{} left out: {reason}", tap.program);
                 continue;
             }
@@ -73,10 +74,14 @@ const NO_TCX: &str = "this kernel has no tcx links (6.6 has): bytes come from th
 /// Why there is no program at sockets.
 const NO_CGROUP2: &str = "containers are in no cgroup of cgroup2, and the kernel knows sockets by that alone";
 
-/// Why there is no program at this place, as far as that can be told without trying.
+/// First kernel with tcx links.
+const TCX: (u32, u32) = (6, 6);
+
+/// Why there will be no program at this place, as far as that can be told without trying.
 #[must_use]
-pub fn left_out(place: Place, cgroup2: Option<&Path>) -> Option<&'static str> {
-    (!place.is_veth() && cgroup2.is_none()).then_some(NO_CGROUP2)
+pub fn left_out(place: Place, kernel: Option<(u32, u32)>, cgroup2: bool) -> Option<&'static str> {
+    let possible = if place.is_veth() { kernel.is_none_or(|kernel| kernel >= TCX) } else { cgroup2 };
+    (!possible).then(|| reason(place, cgroup2))
 }
 
 /// Why a program at this place was not attached.
