@@ -179,6 +179,11 @@ impl Sandbox {
             .map(drop)
     }
 
+    /// Changes the host's end of its pair.
+    pub fn ip_outside(&self, words: &[&str]) -> Result<()> {
+        ip(&[&["link", "set", &self.outside], words].concat())
+    }
+
     /// Runs a load of packets in its namespace and cgroup to the end.
     pub fn traffic(&self, words: &[&str]) -> Result<()> {
         let mut command = self.command(&settings::load()?)?;
