@@ -64,6 +64,13 @@ unsafe impl aya::Pod for Veth {}
 /// Bytes of an interface's name, `IFNAMSIZ`.
 pub const NAME: usize = 16;
 
+impl From<Traffic> for Flow {
+    /// What the kernel programs counted, alone.
+    fn from(traffic: Traffic) -> Self {
+        Self { traffic, ..Self::ZERO }
+    }
+}
+
 impl Flow {
     /// 64-bit words of it.
     pub const WORDS: usize = Traffic::WORDS + 4;

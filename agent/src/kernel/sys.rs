@@ -30,19 +30,21 @@ fn bpf<T>(command: libc::c_long, attribute: &mut T) -> io::Result<libc::c_long> 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// What the commands for pins take.
+#[repr(C)]
+struct Pinned {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
 /// Opens what is pinned at `path`, whatever it is.
 ///
 /// # Errors
 /// The kernel's: ENOENT, EACCES, EPERM.
 pub(super) fn object_get(path: &Path) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct Attribute {
-        pathname: u64,
-        bpf_fd: u32,
-        file_flags: u32,
-    }
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let fd = bpf(BPF_OBJ_GET, &mut Attribute { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 })?;
+    let fd = bpf(BPF_OBJ_GET, &mut Pinned { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 })?;
     owned(fd)
 }
 
@@ -51,14 +53,8 @@ pub(super) fn object_get(path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// The kernel's: EEXIST, EPERM where the name has a dot.
 pub(super) fn object_pin(path: &Path, object: BorrowedFd<'_>) -> io::Result<()> {
-    #[repr(C)]
-    struct Attribute {
-        pathname: u64,
-        bpf_fd: u32,
-        file_flags: u32,
-    }
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut attribute = Attribute { pathname: path.as_ptr() as u64, bpf_fd: number(object)?, file_flags: 0 };
+    let mut attribute = Pinned { pathname: path.as_ptr() as u64, bpf_fd: number(object)?, file_flags: 0 };
     bpf(BPF_OBJ_PIN, &mut attribute).map(drop)
 }
 

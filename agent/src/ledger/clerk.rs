@@ -15,14 +15,14 @@ use super::{
     proc_list,
     record::Action,
     snapshot::{Health, Program, Snapshot, Workload},
-    traffic::{Both, Counted, by_account},
+    traffic::{Counted, by_account},
 };
 use crate::{
     inventory::{
         Stored,
         wires::{Heard, Question},
     },
-    kernel::{Error, Kernel},
+    kernel::{Error, Kernel, traffic::Both},
 };
 
 /// Time between audits while nothing is suspicious.
@@ -181,6 +181,7 @@ impl Clerk {
     /// # Errors
     /// The kernel's.
     pub fn look_after(&mut self, retention: Duration) -> Result<(), Error> {
+        let mut retired = HashMap::new();
         for account in self.book.due(retention, MAX_DEAD, SystemTime::now()) {
             for action in self.book.close(account) {
                 self.act(action)?;
@@ -190,7 +191,10 @@ impl Clerk {
                 self.kernel.commands.retire(account, Workload::other().key())?;
             }
             let share = if self.book.is_container(account) { CONTAINERS } else { CGROUPS };
-            self.meter.retire(account, workload, share, &self.kernel.commands)?;
+            retired.insert(account, (workload, share));
+        }
+        self.meter.retire(&retired, &self.kernel.commands)?;
+        for account in retired.into_keys() {
             self.kernel.maps.delete_name(account)?;
             self.book.retired(account);
             self.folded += 1;

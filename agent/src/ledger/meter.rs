@@ -14,10 +14,13 @@ use plimsoll_common::{
     word::cgroup_key,
 };
 
-use super::traffic::{Both, Counted, Lines, UNKNOWN, by_account, interface_of, new_port};
+use super::traffic::{Counted, Lines, UNKNOWN, by_account, closed, interface_of, new_port};
 use crate::{
     inventory::wires::{Heard, Location, Question},
-    kernel::{Commands, Error, traffic::TrafficMaps},
+    kernel::{
+        Commands, Error,
+        traffic::{Both, TrafficMaps},
+    },
     network::Link,
 };
 
@@ -176,17 +179,15 @@ impl Meter {
 
     /// From now on a pair tells what an account's sockets were shown for: what they count is in no port any more.
     fn close_sockets(&mut self, account: u64) -> Result<(), Error> {
-        let counted = self.counted()?;
-        let open = |port: &&Port| port.account == account && port.by_sockets == 1;
-        if !counted.ports.values().any(|port| open(&port)) {
+        let is_open = |port: &Port| port.account == account && port.by_sockets == 1;
+        if !self.maps.ports()?.values().any(is_open) {
             return Ok(());
         }
+        let counted = self.counted()?;
         let own = by_account(&counted, |cgroup| self.account_of(cgroup));
-        let own =
-            own.get(&account).copied().unwrap_or_default().map(|traffic| Flow { traffic, ..Flow::ZERO });
-        for (key, port) in counted.ports.iter().filter(|(_, port)| open(port)) {
-            let closed = Port { by_sockets: 0, flows: plus(&port.flows, &own), ..*port };
-            self.maps.put_port(*key, &closed)?;
+        let own = own.get(&account).copied().unwrap_or_default();
+        for (key, port) in counted.ports.iter().filter(|(_, port)| is_open(port)) {
+            self.maps.put_port(*key, &closed(port, &own))?;
         }
         Ok(())
     }
@@ -241,39 +242,36 @@ impl Meter {
         Ok(())
     }
 
-    /// Adds all that a dead account has to its workload and to the host's `share`.
+    /// Adds all that dead accounts have to their workloads and to the host's shares.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn retire(
-        &mut self,
-        account: u64,
-        workload: u64,
-        share: &str,
-        commands: &Commands,
-    ) -> Result<(), Error> {
-        let counted = self.counted()?;
-        let own = by_account(&counted, |_| None).get(&account).copied().unwrap_or_default();
-        let own = own.map(|traffic| Flow { traffic, ..Flow::ZERO });
-        let into = port_key(workload, b"");
-        for (key, port) in
-            counted.ports.iter().filter(|(_, port)| port.account == account && port.interface[0] != 0)
-        {
+    pub fn retire(&mut self, accounts: &HashMap<u64, (u64, &str)>, commands: &Commands) -> Result<(), Error> {
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        let counted = Counted { ports: self.maps.ports()?, ..Counted::default() };
+        let own = by_account(&counted, |_| None);
+        for (key, port) in counted.ports.iter().filter(|(_, port)| port.interface[0] != 0) {
+            let Some((workload, share)) = accounts.get(&port.account) else { continue };
             if port.by_sockets == 1 {
-                let port = Port { by_sockets: 0, flows: plus(&port.flows, &own), ..*port };
-                self.maps.put_port(*key, &port)?;
+                let own = own.get(&port.account).copied().unwrap_or_default();
+                self.maps.put_port(*key, &closed(port, &own))?;
             }
-            let made = self.maps.make_port(into, &new_port(workload, ""));
+            let (into, share) = (port_key(*workload, b""), port_key(HOST, share.as_bytes()));
+            let made = self.maps.make_port(into, &new_port(*workload, ""));
             self.or_full(made)?;
-            let share = port_key(HOST, share.as_bytes());
             if commands.retire_port(*key, into, share)? == Answer::Full {
                 commands.retire_port(*key, port_key(self.other, b""), share)?;
             }
         }
-        self.lines.forget_place(account);
-        self.cgroups.retain(|_, owner| *owner != account);
-        self.settled.remove(&account);
-        self.maps.delete_port(port_key(account, b""))
+        self.cgroups.retain(|_, owner| !accounts.contains_key(owner));
+        self.settled.retain(|account| !accounts.contains_key(account));
+        for account in accounts.keys() {
+            self.lines.forget_place(*account);
+            self.maps.delete_port(port_key(*account, b""))?;
+        }
+        Ok(())
     }
 
     /// Opens and closes ports for what only sockets tell of. What they counted before is no part of it where the account
@@ -284,19 +282,14 @@ impl Meter {
     pub fn choose_sources(&mut self, own: &HashMap<u64, Both>) -> Result<(), Error> {
         let ports = self.maps.ports()?;
         let wanted = self.lines.by_sockets(Instant::now());
-        let own = |account: u64| {
-            own.get(&account).copied().unwrap_or_default().map(|traffic| Flow { traffic, ..Flow::ZERO })
-        };
+        let own = |account: u64| own.get(&account).copied().unwrap_or_default();
         let known: HashSet<u64> =
             ports.values().filter(|port| port.interface[0] != 0).map(|port| port.account).collect();
         let mut changes = Vec::new();
         for (key, port) in ports.iter().filter(|(_, port)| port.by_sockets == 1) {
             let is_wanted = wanted.get(&port.account).is_some_and(|name| *name == interface_of(port));
             if !is_wanted && self.lines.place(port.account).is_some() {
-                changes.push((
-                    *key,
-                    Port { by_sockets: 0, flows: plus(&port.flows, &own(port.account)), ..*port },
-                ));
+                changes.push((*key, closed(port, &own(port.account))));
             }
         }
         for (account, name) in &wanted {
@@ -307,7 +300,8 @@ impl Meter {
             }
             let mut port = port.unwrap_or_else(|| new_port(*account, name));
             if known.contains(account) {
-                port.flows = plus(&port.flows, &own(*account).map(|flow| flow.complement()));
+                port.flows =
+                    plus(&port.flows, &own(*account).map(|traffic| Flow::from(traffic).complement()));
             }
             port.by_sockets = 1;
             changes.push((key, port));

@@ -8,13 +8,13 @@ use std::{
 
 use plimsoll_common::{
     port::{Flow, Flows, NAME, Port, Veth, plus, port_key},
-    traffic::{Count, Traffic},
+    traffic::Count,
 };
 
 use super::snapshot::{Interface, Network, NetworkSource};
 use crate::{
     inventory::wires::{Location, Reading, Wire},
-    kernel::traffic::Passed,
+    kernel::traffic::{Both, Passed},
     network::Namespace,
 };
 
@@ -24,9 +24,6 @@ pub const HOST: &str = "host";
 pub const UNKNOWN: &str = "unknown";
 /// Name under which several interfaces are shown that only sockets tell of.
 pub const SEVERAL: &str = "several";
-
-/// What sockets count per cgroup and programs per interface: received, transmitted.
-pub type Both = [Traffic; 2];
 
 /// What was read from the maps at one moment.
 #[derive(Debug, Default)]
@@ -262,7 +259,7 @@ impl Lines {
             interface.flows = plus(&interface.flows, &port.flows);
             if port.by_sockets == 1 {
                 let own = own.get(&port.account).copied().unwrap_or_default();
-                interface.flows = plus(&interface.flows, &own.map(|traffic| Flow { traffic, ..Flow::ZERO }));
+                interface.flows = plus(&interface.flows, &own.map(Flow::from));
                 (interface.drops, interface.by_sockets) = (false, true);
                 network.source = NetworkSource::Sockets;
             }
@@ -295,7 +292,7 @@ impl Pair {
         let mut flows = self.veth.base;
         if self.veth.counted == 1 {
             let counted = counted.copied().unwrap_or_default();
-            flows = plus(&flows, &counted.map(|traffic| Flow { traffic, ..Flow::ZERO }));
+            flows = plus(&flows, &counted.map(Flow::from));
         }
         let Some(reading) = &self.reading else { return flows };
         for (place, flow) in flows.iter_mut().enumerate() {
@@ -325,6 +322,12 @@ pub fn by_account(counted: &Counted, account_of: impl Fn(u32) -> Option<u64>) ->
         *sum = [sum[0].plus(&received), sum[1].plus(&transmitted)];
     }
     sums
+}
+
+/// A port that sockets count for no more: what they had counted until now stays in it.
+#[must_use]
+pub fn closed(port: &Port, own: &Both) -> Port {
+    Port { by_sockets: 0, flows: plus(&port.flows, &own.map(Flow::from)), ..*port }
 }
 
 /// What passed in both directions.

@@ -1,3 +1,5 @@
+use plimsoll_common::traffic::Traffic;
+
 use super::*;
 
 const ONE: u64 = 11;
