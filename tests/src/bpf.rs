@@ -127,8 +127,10 @@ struct Element {
     flags: u64,
 }
 
-fn bpf(command: i32, attributes: &mut Attributes) -> io::Result<i32> {
-    let size = size_of::<Attributes>();
+/// The system call. `T` is what the command takes, from the beginning of `union bpf_attr` on; what it points to must be
+/// there.
+pub(crate) fn bpf<T>(command: i32, attributes: &mut T) -> io::Result<i32> {
+    let size = size_of::<T>();
     // SAFETY: the attributes are of that size, and what they point to outlives the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size) };
     i32::try_from(result).ok().filter(|number| *number >= 0).ok_or_else(io::Error::last_os_error)

@@ -18,6 +18,7 @@ pub mod bpf;
 pub mod busybox;
 pub mod cgroup;
 pub mod docker;
+pub mod foreign;
 pub mod host;
 pub mod http;
 pub mod load;

@@ -155,6 +155,12 @@ impl Sandbox {
         self.holder.id()
     }
 
+    /// The name of the host's end of its pair.
+    #[must_use]
+    pub fn outside(&self) -> &str {
+        &self.outside
+    }
+
     /// Its address.
     #[must_use]
     pub fn ipv4(&self) -> String {
@@ -214,7 +220,7 @@ impl Sandbox {
     }
 
     /// What the host's end of its pair has counted, as the container sees it; the kernel's own numbers.
-    pub fn outside(&self) -> Result<Counters> {
+    pub fn counters(&self) -> Result<Counters> {
         let folder = PathBuf::from("/sys/class/net").join(&self.outside).join("statistics");
         let read = |name: &str| -> Result<u64> {
             let text = fs::read_to_string(folder.join(name)).with_context(|| format!("read {name}"))?;
@@ -225,10 +231,10 @@ impl Sandbox {
 
     /// The same, once nothing passes.
     pub fn at_rest(&self) -> Result<Counters> {
-        let mut last = self.outside()?;
+        let mut last = self.counters()?;
         wait::until("nothing passes", || {
             thread::sleep(REST);
-            let now = self.outside()?;
+            let now = self.counters()?;
             Ok((std::mem::replace(&mut last, now) == now).then_some(now))
         })
     }

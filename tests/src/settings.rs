@@ -46,6 +46,14 @@ pub fn kernel() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }
 
+/// Whether this kernel has tcx links: 6.6 is the first.
+#[must_use]
+pub fn has_tcx() -> bool {
+    let release = kernel();
+    let mut parts = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (parts.next(), parts.next()) >= (Some(6), Some(6))
+}
+
 /// The program that `variable` names, else the one that cargo built beside this test.
 fn program(variable: &str, name: &str) -> Result<PathBuf> {
     if let Some(path) = env::var_os(variable) {

@@ -133,7 +133,7 @@ fn pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing() -> Result<()
             sandbox.connect(&bridge)?;
             sandbox.traffic(&["udp", &other.ipv4(), "64", "3"])?;
             // The question for the address comes first, and the datagrams when it is answered.
-            wait::until_true("all are sent", || Ok(sandbox.outside()?[3] >= 4))?;
+            wait::until_true("all are sent", || Ok(sandbox.counters()?[3] >= 4))?;
             let last = sandbox.at_rest()?;
             sandbox.disconnect()?;
             received += last[0];

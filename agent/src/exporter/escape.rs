@@ -24,14 +24,7 @@ const fn needs_escape(byte: u8) -> bool {
 
 /// Appends a container label's key as part of a metric label's name, as cAdvisor writes it: `[^a-zA-Z0-9_]` becomes `_`.
 pub fn push_label_name(out: &mut String, key: &str) {
-    let begin = out.len();
-    for (place, part) in key.split(|c: char| !c.is_ascii_alphanumeric()).enumerate() {
-        if place > 0 {
-            out.push('_');
-        }
-        out.push_str(part);
-    }
-    out.truncate(begin + MAX_BYTES);
+    out.extend(key.chars().take(MAX_BYTES).map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }));
 }
 
 #[cfg(test)]

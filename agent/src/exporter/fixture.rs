@@ -60,7 +60,7 @@ pub fn interface(name: &str, drops: bool) -> Interface {
         flow.traffic.headers = seed * 7;
         flow
     };
-    Interface { name: name.to_owned(), flows: [flow(10), flow(20)], drops, by_sockets: false }
+    Interface { name: name.to_owned(), flows: [flow(10), flow(20)], drops, by_sockets: false, wire: true }
 }
 
 /// An account whose strings all hold `text`.

@@ -80,26 +80,27 @@ impl Iterator for Page {
 #[derive(Debug)]
 struct Labels {
     text: String,
-    ends: Vec<usize>,
+    /// Of each: where those end that the container itself has, and where all do.
+    ends: Vec<(usize, usize)>,
 }
 
 impl Labels {
     fn of(snapshot: &Snapshot) -> Self {
         let mut labels = Self { text: String::new(), ends: Vec::with_capacity(snapshot.accounts.len()) };
         for account in &snapshot.accounts {
-            push_account(&account.identity, &mut labels.text);
-            labels.ends.push(labels.text.len());
+            let container = push_account(&account.identity, &mut labels.text);
+            labels.ends.push((container, labels.text.len()));
         }
         labels
     }
 
-    /// Those of each account from one on.
-    fn from(&self, row: usize) -> impl Iterator<Item = &str> {
-        let first = row.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or_default();
-        self.ends.iter().skip(row).scan(first, |begin, end| {
-            let text = self.text.get(*begin..*end);
+    /// Those of each account from one on: the container's own, and all.
+    fn from(&self, row: usize) -> impl Iterator<Item = (&str, &str)> {
+        let first = row.checked_sub(1).and_then(|last| self.ends.get(last)).map_or(0, |(_, end)| *end);
+        self.ends.iter().skip(row).scan(first, |begin, (container, end)| {
+            let texts = self.text.get(*begin..*container).zip(self.text.get(*begin..*end));
             *begin = *end;
-            text
+            texts
         })
     }
 }
@@ -127,13 +128,15 @@ type Rows<'a> = Box<dyn Iterator<Item = (Owner<'a>, Subject<'a>)> + 'a>;
 
 /// Those that a family tells of, from one on.
 fn rows<'a>(snapshot: &'a Snapshot, labels: &'a Labels, read: Read, from: usize) -> Rows<'a> {
-    let accounts = snapshot.accounts.iter().skip(from);
+    let accounts = snapshot.accounts.iter().skip(from).zip(labels.from(from));
     match read {
         Read::Account(_) => {
-            let labelled = accounts.zip(labels.from(from));
-            Box::new(labelled.map(|(account, labels)| (Owner::Account(labels), Subject::Account(account))))
+            Box::new(accounts.map(|(account, (_, all))| (Owner::Account(all), Subject::Account(account))))
         }
-        Read::Info(_) => Box::new(accounts.map(|account| (Owner::Info(account), Subject::Account(account)))),
+        Read::Info(_) => {
+            let owner = |(account, (container, _))| Owner::Info(account, container);
+            Box::new(accounts.map(move |labelled| (owner(labelled), Subject::Account(labelled.0))))
+        }
         Read::Workload(_) => {
             let workloads = snapshot.workloads.iter().skip(from);
             Box::new(
@@ -154,7 +157,11 @@ fn line(out: &mut String, name: &str, owner: Owner<'_>, more: &[(&str, &str)], v
     out.push_str(name);
     owner.push_labels(more, out);
     match value {
-        Value::Count(count) => push(out, format_args!(" {count}\n")),
+        Value::Count(count) => {
+            out.push(' ');
+            out.push_str(itoa::Buffer::new().format(count));
+            out.push('\n');
+        }
         Value::Time(time) => push(out, format_args!(" {}\n", seconds(time))),
     }
 }

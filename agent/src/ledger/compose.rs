@@ -63,6 +63,7 @@ pub fn compose(book: &Book, reading: &Reading, files: &mut Files, health: Health
         let network = network.map_or_else(Default::default, |port| traffic::totals(&port.flows));
         workloads.insert(workload.clone(), Totals { network, ..dead });
     }
+    files.limits.refresh();
     let mut accounts = Vec::new();
     for (key, entry) in book.accounts() {
         let members = members.get(&key).map_or(&[][..], Vec::as_slice);
@@ -107,9 +108,9 @@ fn account(
     } else {
         (row.processes.try_into().unwrap_or_default(), row.threads.try_into().unwrap_or_default())
     };
-    let mut threads_max = || match entry.identity.kind {
-        Kind::Other => None,
-        _ => files.limits.pids_max(files.hierarchies.pids_mount()?, key, &entry.path),
+    let mut threads_max = || {
+        let (cgroup, _) = live.iter().find(|(_, member)| member.path == entry.path)?;
+        files.limits.pids_max(files.hierarchies.pids_mount()?, key, *cgroup, &entry.path)
     };
     let network = reading.networks.get(&key).cloned().unwrap_or_default();
     let passed = network.interfaces.iter().map(|interface| traffic::totals(&interface.flows));

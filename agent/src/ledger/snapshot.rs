@@ -62,6 +62,8 @@ pub struct Interface {
     pub drops: bool,
     /// Whether only sockets tell of it.
     pub by_sockets: bool,
+    /// Whether the headers of each segment are known: where no program counts, they are not.
+    pub wire: bool,
 }
 
 /// Who counts the bytes of an account.

@@ -8,7 +8,7 @@ use std::{
 
 use plimsoll_common::{
     port::{Flow, Flows, NAME, Port, Veth, plus, port_key},
-    traffic::Count,
+    traffic::{Count, Traffic},
 };
 
 use super::snapshot::{Interface, Network, NetworkSource};
@@ -257,6 +257,7 @@ impl Lines {
             let network = networks.entry(port.account).or_default();
             let interface = network.interface(&interface_of(port));
             interface.flows = plus(&interface.flows, &port.flows);
+            interface.wire &= is_seen(&port.flows);
             if port.by_sockets == 1 {
                 let own = own.get(&port.account).copied().unwrap_or_default();
                 interface.flows = plus(&interface.flows, &own.map(Flow::from));
@@ -270,6 +271,7 @@ impl Lines {
             network.source =
                 if pair.veth.counted == 1 { NetworkSource::Programs } else { NetworkSource::Interface };
             let interface = network.interface(name);
+            interface.wire = pair.veth.counted == 1;
             interface.flows = plus(
                 &interface.flows,
                 &pair.passed(counted.interfaces.get(ifindex).map(|passed| &passed.both)),
@@ -330,6 +332,12 @@ pub fn closed(port: &Port, own: &Both) -> Port {
     Port { by_sockets: 0, flows: plus(&port.flows, &own.map(Flow::from)), ..*port }
 }
 
+/// Whether programs saw something of what passed, if anything did.
+fn is_seen(flows: &Flows) -> bool {
+    flows.iter().any(|flow| flow.traffic != Traffic::ZERO)
+        || flows.iter().all(|flow| flow.uncounted == Count::default())
+}
+
 /// What passed in both directions.
 #[must_use]
 pub fn totals(flows: &Flows) -> [Count; 2] {
@@ -366,6 +374,7 @@ impl Network {
                 flows: [Flow::ZERO; 2],
                 drops: true,
                 by_sockets: false,
+                wire: true,
             });
             self.interfaces.len() - 1
         });

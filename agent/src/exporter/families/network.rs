@@ -156,7 +156,8 @@ fn drops<const DIRECTION: usize>(account: &Account, tell: Tell<'_>, read: fn(&Fl
 }
 
 fn wire(account: &Account, tell: Tell<'_>) {
-    for Interface { name, flows, .. } in &account.network.interfaces {
+    for Interface { name, flows, .. } in account.network.interfaces.iter().filter(|interface| interface.wire)
+    {
         for (direction, flow) in DIRECTIONS.into_iter().zip(flows) {
             let bytes = flow.total().bytes + flow.traffic.headers;
             tell(&[("interface", name), ("direction", direction)], Value::Count(bytes));
