@@ -149,6 +149,29 @@ impl Sandbox {
         self.ip(&["link", "set", "eth0", "up"])
     }
 
+    /// Joins it to the host alone, whose end of the pair has the address `10.216.0.1`; its own is `10.216.0.2`.
+    pub fn connect_to_host(&mut self) -> Result<()> {
+        let (pid, outside) = (self.pid().to_string(), self.outside.clone());
+        ip(&["link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
+        ip(&["addr", "add", "10.216.0.1/24", "dev", &outside])?;
+        ip(&["link", "set", &outside, "up"])?;
+        self.ip(&["addr", "add", "10.216.0.2/24", "dev", "eth0"])?;
+        self.ip(&["link", "set", "eth0", "up"])
+    }
+
+    /// Gives it an interface `eth0` on top of one of the host's: `macvlan` or `ipvlan`. `false` where this kernel has no
+    /// such kind.
+    pub fn connect_above(&mut self, parent: &str, kind: &str) -> Result<bool> {
+        let (pid, name) = (self.pid().to_string(), self.outside.clone());
+        if ip(&["link", "add", &name, "link", parent, "type", kind, "mode", mode_of(kind)]).is_err() {
+            return Ok(false);
+        }
+        ip(&["link", "set", &name, "netns", &pid, "name", "eth0"])?;
+        self.ip(&["addr", "add", &format!("10.213.0.{}/24", self.number), "dev", "eth0"])?;
+        self.ip(&["link", "set", "eth0", "up"])?;
+        Ok(true)
+    }
+
     /// Its process that keeps the namespace.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -258,6 +281,50 @@ impl Drop for Sandbox {
         let _ended_before = self.holder.kill();
         let _status = self.holder.wait();
     }
+}
+
+/// The mode in which an interface of that kind reaches all others.
+fn mode_of(kind: &str) -> &'static str {
+    if kind == "ipvlan" { "l2" } else { "bridge" }
+}
+
+/// A veth pair whose ends are both in the host's namespace: one on a bridge, the other bare. Its end removes it.
+#[derive(Debug)]
+pub struct Trunk {
+    name: String,
+}
+
+impl Trunk {
+    /// One on that bridge.
+    pub fn on(bridge: &Bridge) -> Result<Self> {
+        let number = MADE.fetch_add(1, Relaxed);
+        let [name, other] = ["t", "u"].map(|end| format!("plt{}{end}{number}", process::id() % 100_000));
+        ip(&["link", "add", &name, "type", "veth", "peer", "name", &other])?;
+        let trunk = Self { name };
+        ip(&["link", "set", &other, "master", &bridge.name, "up"])?;
+        ip(&["link", "set", &trunk.name, "up"])?;
+        Ok(trunk)
+    }
+
+    /// The name of the bare end.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Trunk {
+    fn drop(&mut self) {
+        let _gone_before = ip(&["link", "del", &self.name]);
+    }
+}
+
+/// Runs a load of packets in a cgroup and the host's network to the end.
+pub fn traffic_on_the_host(cgroup: &Cgroup, words: &[&str]) -> Result<()> {
+    let shell = "echo 0 >cgroup.procs; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", shell, "sh"]).arg(settings::load()?).arg("traffic").args(words);
+    host::run(command.current_dir(cgroup.path())).map(drop)
 }
 
 /// A process that takes what comes. Its end kills it.

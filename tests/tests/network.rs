@@ -7,11 +7,10 @@ use plimsoll_tests::{
     agent::Agent,
     cgroup::Cgroup,
     docker::{Docker, IMAGE},
-    host,
     page::Page,
     pins::Pins,
     report::Case,
-    sandbox::{Bridge, Sandbox},
+    sandbox::{Bridge, Sandbox, traffic_on_the_host},
     settings, wait,
 };
 
@@ -23,14 +22,6 @@ const A_WHILE: Duration = Duration::from_secs(4);
 
 fn shown(page: &Page, cgroup: &Cgroup, interface: &str) -> Result<Option<u64>> {
     page.find(TRANSMITTED, &[("id", &cgroup.id()), ("interface", interface)])
-}
-
-/// A load of packets of a cgroup in the host's network.
-fn on_the_host(cgroup: &Cgroup, words: &[&str]) -> Result<()> {
-    let shell = "echo 0 >cgroup.procs; exec \"$@\"";
-    let mut command = Command::new("sh");
-    command.args(["-c", shell, "sh"]).arg(settings::load()?).arg("traffic").args(words);
-    host::run(command.current_dir(cgroup.path())).map(drop)
 }
 
 #[test]
@@ -50,7 +41,7 @@ fn a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others() -> Result<()>
         let agent = Agent::start(&pins, &[])?;
         thread::sleep(A_WHILE);
         let payload = settings::scaled(100_000_000);
-        on_the_host(&busy, &["tcp", &inside.hosts_ipv4(), &payload.to_string()])?;
+        traffic_on_the_host(&busy, &["tcp", &inside.hosts_ipv4(), &payload.to_string()])?;
         thread::sleep(Duration::from_millis(300));
         let page = agent.scrape()?;
         let sent = shown(&page, &busy, "host")?.context("it has the host's network")?;

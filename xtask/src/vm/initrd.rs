@@ -14,8 +14,21 @@ use crate::shell;
 const INIT: &str = include_str!("guest/initrd.sh");
 
 /// Modules of the guest: its disks and console, and what containers need. The rest of a kernel's modules stays out.
-const MODULES: [&str; 9] =
-    ["virtio_pci", "virtio_blk", "virtio_console", "ext4", "overlay", "loop", "veth", "bridge", "dummy"];
+const MODULES: [&str; 13] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "ext4",
+    "overlay",
+    "loop",
+    "veth",
+    "bridge",
+    "dummy",
+    "macvlan",
+    "ipvlan",
+    "sch_ingress",
+    "cls_bpf",
+];
 
 /// The initrd for a kernel, made where it is not there yet.
 pub fn initrd(kernel: &Kernel, artefacts: &Path) -> Result<PathBuf> {

@@ -13,8 +13,8 @@ use crate::shell;
 const INIT: &str = include_str!("guest/init.sh");
 
 /// Host programs that tests in the guest use.
-const PROGRAMS: [&str; 8] =
-    ["busybox", "containerd", "containerd-shim-runc-v2", "docker", "dockerd", "ip", "modprobe", "runc"];
+const PROGRAMS: [&str; 9] =
+    ["busybox", "containerd", "containerd-shim-runc-v2", "docker", "dockerd", "ip", "modprobe", "runc", "tc"];
 
 /// Host programs that go along where they are installed: tests skip what needs them.
 const OPTIONAL_PROGRAMS: [&str; 3] = ["crun", "prometheus", "promtool"];
