@@ -182,8 +182,8 @@ async fn live(
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
     let namer = Namer::new(roots, config.labels.clone(), files.counted.mount.clone());
-    let wires =
-        Wires::watch(&kernel.directory, files.counted.mount.clone()).context("watch network interfaces")?;
+    let wires = Wires::watch(&kernel.directory, files.counted.mount.clone())
+        .unwrap_or_else(|error| Wires::blind(format!("{error:#}")));
     let settings = Settings { retention: config.retention() };
     let (owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };

@@ -109,7 +109,7 @@ impl Sandbox {
 
     /// Another cgroup in the same namespace.
     pub fn member(&self, name: &str) -> Result<Self> {
-        let namespace = File::open(format!("/proc/{}/ns/net", self.pid())).context("open a namespace")?;
+        let namespace = self.namespace()?;
         Self::with(name, self.number, move || nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET))
     }
 
@@ -140,13 +140,15 @@ impl Sandbox {
         fs::write(format!("/proc/sys/net/ipv6/conf/{outside}/disable_ipv6"), "1")
             .context("keep a pair quiet")?;
         ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
+        // One program for all: pairs come and go by the hundred.
         let number = self.number;
-        self.ip(&["addr", "add", &format!("10.213.0.{number}/24"), "dev", "eth0"])?;
-        self.ip(&["addr", "add", &format!("10.214.0.{number}/24"), "dev", "eth0"])?;
-        if !self.quiet {
-            self.ip(&["addr", "add", &format!("fd00:213::{number}/64"), "dev", "eth0", "nodad"])?;
-        }
-        self.ip(&["link", "set", "eth0", "up"])
+        let six = if self.quiet { "" } else { "addr add fd00:213::N/64 dev eth0 nodad\n" };
+        let batch = format!(
+            "addr add 10.213.0.N/24 dev eth0\naddr add 10.214.0.N/24 dev eth0\n{six}link set eth0 up\n"
+        );
+        let file = tempfile::NamedTempFile::new().context("make a file")?;
+        fs::write(file.path(), batch.replace('N', &number.to_string())).context("write a batch")?;
+        self.ip(&["-batch", &file.path().display().to_string()])
     }
 
     /// Joins it to the host alone, whose end of the pair has the address `10.216.0.1`; its own is `10.216.0.2`.
@@ -184,6 +186,10 @@ impl Sandbox {
         &self.outside
     }
 
+    fn namespace(&self) -> Result<File> {
+        File::open(format!("/proc/{}/ns/net", self.pid())).context("open a namespace")
+    }
+
     /// Its address.
     #[must_use]
     pub fn ipv4(&self) -> String {
@@ -204,8 +210,13 @@ impl Sandbox {
 
     /// Runs `ip` in its namespace.
     pub fn ip(&self, words: &[&str]) -> Result<()> {
-        host::run(Command::new("nsenter").args(["-t", &self.pid().to_string(), "-n", "ip"]).args(words))
-            .map(drop)
+        let namespace = self.namespace()?;
+        let mut command = Command::new("ip");
+        // SAFETY: between fork and exec, a plain system call on the child itself.
+        unsafe {
+            command.pre_exec(move || Ok(nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET)?));
+        }
+        host::run(command.args(words)).map(drop)
     }
 
     /// Changes the host's end of its pair.
@@ -222,7 +233,7 @@ impl Sandbox {
     /// A command in its namespace and cgroup.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
         let procs = File::options().write(true).open(self.cgroup.path().join("cgroup.procs"))?;
-        let namespace = File::open(format!("/proc/{}/ns/net", self.pid())).context("open a namespace")?;
+        let namespace = self.namespace()?;
         let mut command = Command::new(program);
         // SAFETY: between fork and exec, plain system calls on the child itself.
         unsafe {

@@ -206,32 +206,56 @@ fn start_bulk(a: &Sandbox, b: &Sandbox, bytes: u64) -> Result<Child> {
 #[test]
 fn bytes_of_a_bulk_survive_twenty_kills() -> Result<()> {
     Case::run("bytes_of_a_bulk_survive_twenty_kills", |case| {
-        let mut setting = Setting::new()?;
-        let _sink = setting.b.sink()?;
-        let before = setting.agent.scrape()?;
-        // Long enough for all the kills: it is ended, not waited for.
-        let mut bulk = start_bulk(&setting.a, &setting.b, u64::MAX >> 8)?;
-        for kill in 0..settings::scaled(20).max(3) {
-            let page = setting.agent.scrape()?;
-            let (ours, kernels) = (read(&page, &setting.a)?, setting.a.counters()?);
-            case.prove(format!("after {kill} kills, no more than passed"), ours[2] <= kernels[2]);
-            setting.agent.kill()?;
-            thread::sleep(Duration::from_millis(50));
-            setting.agent = Agent::start(&setting.pins, &[])?;
-            let again = read(&setting.agent.scrape()?, &setting.a)?;
-            case.prove("and no less than before", (0..4).all(|place| again[place] >= ours[place]));
-        }
-        bulk.kill()?;
-        bulk.wait()?;
-        for sandbox in [&setting.a, &setting.b] {
-            compare(case, "after the kills", &setting.agent, sandbox)?;
-        }
-        let after = setting.agent.scrape()?;
-        let unseen = uncounted(&after, &setting.a)? - uncounted(&before, &setting.a)?;
-        let passed = passed(&after, &setting.a)? - passed(&before, &setting.a)?;
-        case.compare("bytes that no program saw", unseen, unseen_of(passed));
-        Ok(())
+        let kills = usize::try_from(settings::scaled(20).max(3))?;
+        survive(case, kills, |pins, _| Agent::start(pins, &[]))
     })
+}
+
+#[test]
+fn bytes_of_a_bulk_survive_upgrades() -> Result<()> {
+    Case::run("bytes_of_a_bulk_survive_upgrades", |case| {
+        let other = settings::other_object().context("PLIMSOLL_OTHER_OBJECT names no other build")?;
+        let other = other.display().to_string();
+        // Other programs, the first ones again, and the next layout, which stays.
+        survive(case, 4, |pins, kill| match kill {
+            0 => Agent::start(pins, &["--programs", &other]),
+            1 => Agent::start(pins, &[]),
+            _ => {
+                let mut agent = Agent::spawn_program(&settings::next_agent()?, pins, &[])?;
+                agent.wait_until_ready()?;
+                Ok(agent)
+            }
+        })
+    })
+}
+
+/// Kills the agent under a bulk, so many times, and starts it anew.
+fn survive(case: &mut Case, kills: usize, start: impl Fn(&Pins, usize) -> Result<Agent>) -> Result<()> {
+    let mut setting = Setting::new()?;
+    let _sink = setting.b.sink()?;
+    let before = setting.agent.scrape()?;
+    // Long enough for all the kills: it is ended, not waited for.
+    let mut bulk = start_bulk(&setting.a, &setting.b, u64::MAX >> 8)?;
+    for kill in 0..kills {
+        let page = setting.agent.scrape()?;
+        let (ours, kernels) = (read(&page, &setting.a)?, setting.a.counters()?);
+        case.prove(format!("after {kill} kills, no more than passed"), ours[2] <= kernels[2]);
+        setting.agent.kill()?;
+        thread::sleep(Duration::from_millis(50));
+        setting.agent = start(&setting.pins, kill)?;
+        let again = read(&setting.agent.scrape()?, &setting.a)?;
+        case.prove("and no less than before", (0..4).all(|place| again[place] >= ours[place]));
+    }
+    bulk.kill()?;
+    bulk.wait()?;
+    for sandbox in [&setting.a, &setting.b] {
+        compare(case, "after the kills", &setting.agent, sandbox)?;
+    }
+    let after = setting.agent.scrape()?;
+    let unseen = uncounted(&after, &setting.a)? - uncounted(&before, &setting.a)?;
+    let passed = passed(&after, &setting.a)? - passed(&before, &setting.a)?;
+    case.compare("bytes that no program saw", unseen, unseen_of(passed));
+    Ok(())
 }
 
 #[test]

@@ -145,6 +145,7 @@ pub fn health() -> Health {
         folded_accounts: 5,
         audit_corrections: 6,
         last_audit: Some(moment(0)),
+        network_watched: true,
         maps: vec![("PROC", 10, 20), ("ROWS", 30, 40)],
         programs: vec![attached, left_out],
     }

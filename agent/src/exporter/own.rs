@@ -126,9 +126,17 @@ fn maps(health: &Health) -> [MetricFamily; 2] {
     ]
 }
 
-fn losses(health: &Health) -> [MetricFamily; 6] {
-    let Health { events_lost, tallies, unresolved, folded_accounts, audit_corrections, last_audit, .. } =
-        health;
+fn losses(health: &Health) -> [MetricFamily; 7] {
+    let Health {
+        events_lost,
+        tallies,
+        unresolved,
+        folded_accounts,
+        audit_corrections,
+        last_audit,
+        network_watched,
+        ..
+    } = health;
     let tallies = tallies.iter().map(|&(tally, count)| (labels([("tally", tally)]), number(count)));
     let last_audit = last_audit.map(unix_seconds).map(|seconds| (Vec::new(), seconds));
     [
@@ -158,6 +166,11 @@ fn losses(health: &Health) -> [MetricFamily; 6] {
             one(*audit_corrections),
         ),
         gauge("plimsoll_audit_last_timestamp_seconds", "When the last audit ended.", last_audit),
+        gauge(
+            "plimsoll_network_watched",
+            "1: veth pairs are seen to come and go. 0: new ones are not counted, the agent's log says why.",
+            one(u64::from(*network_watched)),
+        ),
     ]
 }
 
@@ -287,6 +300,7 @@ mod tests {
             "plimsoll_folded_accounts_total 5",
             "plimsoll_audit_corrections_total 6",
             "plimsoll_audit_last_timestamp_seconds 1795380000",
+            "plimsoll_network_watched 1",
             "plimsoll_scrape_duration_seconds_count 0",
             "plimsoll_http_connections_refused_total 0",
         ] {

@@ -120,6 +120,14 @@ impl Wires {
         Ok((Self { questions }, answers))
     }
 
+    /// Where nothing can be watched: it ended before it began, for that reason.
+    #[must_use]
+    pub fn blind(reason: String) -> (Self, UnboundedReceiver<Heard>) {
+        let (heard, answers) = mpsc::unbounded_channel();
+        let _ = heard.send(Heard::Failed(reason)); // the receiver is here
+        (Self { questions: channel().0 }, answers)
+    }
+
     /// Asks. Answers come as they are found.
     pub fn ask(&self, question: Question) {
         let _ = self.questions.send(Told::Question(question)); // it ended, and said so

@@ -307,6 +307,7 @@ impl Clerk {
             folded_accounts: self.folded,
             audit_corrections: self.corrections,
             last_audit: self.audited.map(|(_, at)| at),
+            network_watched: self.meter.watched,
             maps: vec![
                 (names::PROC, self.proc_entries, room(names::PROC)?),
                 (names::ROWS, rows, room(names::ROWS)?),

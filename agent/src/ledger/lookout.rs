@@ -91,7 +91,7 @@ impl Lookout {
     /// Asks what interfaces have counted; `false` where there is none to ask.
     #[must_use]
     pub fn read(&self, clerk: &Clerk) -> bool {
-        let there = !clerk.meter.lines.is_empty();
+        let there = clerk.meter.watched && !clerk.meter.lines.is_empty();
         if there {
             self.wires.ask(Question::Counters);
         }

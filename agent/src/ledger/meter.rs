@@ -43,6 +43,8 @@ pub const NOBODY: &str = "unattributed";
 pub struct Meter {
     /// Pairs and places.
     pub lines: Lines,
+    /// Whether interfaces are watched.
+    pub watched: bool,
     maps: TrafficMaps,
     /// Accounts whose first program runs: until then their processes may be somewhere else.
     settled: HashSet<u64>,
@@ -65,7 +67,15 @@ impl Meter {
         }
         maps.make_port(port_key(other, b""), &new_port(other, ""))?;
         let lines = Lines::restore(maps.veths()?, &maps.ports()?, Instant::now());
-        Ok(Self { lines, maps, settled: HashSet::new(), cgroups: HashMap::new(), told_full: false, other })
+        Ok(Self {
+            lines,
+            watched: true,
+            maps,
+            settled: HashSet::new(),
+            cgroups: HashMap::new(),
+            told_full: false,
+            other,
+        })
     }
 
     /// Takes in what the watcher of interfaces tells; gives what is to be asked of it now.
@@ -108,8 +118,9 @@ impl Meter {
                 }
             }
             Heard::Failed(reason) => {
+                self.watched = false;
                 tracing::error!(
-                    "network interfaces are not watched any more, new ones are not counted: {reason}"
+                    "network interfaces are not watched, new ones are not counted until the agent starts again: {reason}"
                 );
             }
         }

@@ -196,6 +196,8 @@ pub struct Health {
     pub audit_corrections: u64,
     /// When the last audit ended.
     pub last_audit: Option<SystemTime>,
+    /// Whether veth pairs are seen to come and go.
+    pub network_watched: bool,
     /// Maps by name: (entries, room).
     pub maps: Vec<(&'static str, u64, u64)>,
     /// Programs: what the plan said of each.
