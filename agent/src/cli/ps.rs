@@ -40,7 +40,7 @@ impl Arguments {
             say(String::from_utf8_lossy(&answer).trim_end())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let Accounts { containers } =
+        let Accounts { containers, .. } =
             serde_json::from_slice(&answer).context("understand the agent's answer")?;
         let mut shown: Vec<_> =
             containers.iter().filter(|row| self.all || (is_container(row) && row.alive)).collect();
