@@ -32,5 +32,6 @@ pub mod sandbox;
 pub mod settings;
 pub mod storm;
 pub mod sweep;
+pub mod terminal;
 pub mod traffic;
 pub mod wait;

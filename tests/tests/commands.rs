@@ -1,48 +1,13 @@
-//! The commands beside `run`, as somebody at a shell sees them.
+//! The commands beside `run` and `ps`, as somebody at a shell sees them.
 
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use plimsoll_tests::{
-    accounts::{gauges, totals},
-    agent::Agent,
-    bpf::PinnedMap,
-    cgroup::Cgroup,
-    host,
-    pins::Pins,
-    report::Case,
-    settings,
-    storm::{Plan, Storm},
-};
+use plimsoll_tests::{agent::Agent, bpf::PinnedMap, host, pins::Pins, report::Case, settings};
 use serde_json::Value;
 
 fn plimsoll(args: &[&str]) -> Result<String> {
     host::run(Command::new(settings::agent()?).args(args))
-}
-
-#[test]
-fn ps_tells_what_the_page_tells() -> Result<()> {
-    Case::run("ps_tells_what_the_page_tells", |case| {
-        let (pins, cgroup) = (Pins::new()?, Cgroup::create("ps")?);
-        let agent = Agent::start(&pins, &[])?;
-        let plan = Plan { mode: "fork", count: Some(60), live_processes: 3, live_threads: 4, target: None };
-        let mut storm = Storm::start(&cgroup, &plan)?;
-        storm.done()?;
-        let (page, id) = (agent.scrape()?, cgroup.id());
-        let address = agent.address().to_string();
-        let answer: Value = serde_json::from_str(&plimsoll(&["ps", "--json", "--agent", &address])?)?;
-        let rows = answer["containers"].as_array().context("no containers")?;
-        let row = rows.iter().find(|row| row["id"] == *id).with_context(|| format!("no {id}"))?;
-        let told = |what: &str| row[what].as_u64().with_context(|| format!("no {what} in {row}"));
-        case.compare("gauges", (told("processes")?, told("threads")?), gauges(&page, &id)?);
-        let ours = totals(&page, &id)?;
-        let all = (ours.forks, ours.thread_creations, ours.execs);
-        case.compare("totals", (told("forks")?, told("thread_creations")?, told("execs")?), all);
-        let table = plimsoll(&["ps", "--all", "--agent", &address])?;
-        case.prove("the table has it", table.lines().any(|line| line.starts_with(&id)));
-        storm.end()?;
-        Ok(())
-    })
 }
 
 /// The lines of `plimsoll check`.

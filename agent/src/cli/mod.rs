@@ -35,7 +35,8 @@ enum Command {
     Run(run::Arguments),
     /// Show what this host allows, what is left out, and why. Loads nothing, changes nothing.
     Check(check::Arguments),
-    /// Show the processes of every container, as a running agent knows them.
+    /// Show processes and network rates of every container, as a running agent knows them: a live table.
+    #[command(after_help = ps::COLUMNS)]
     Ps(ps::Arguments),
     /// Remove every program, map and pin of Plimsoll from the kernel. Counts are lost.
     Cleanup(Cleanup),

@@ -24,10 +24,14 @@ pub(super) fn table(
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Names from outside may hold what moves a terminal's cursor.
-fn printable(cell: &str) -> String {
+/// Names from outside may hold what moves a terminal's cursor, or turns a line around.
+pub(super) fn printable(cell: &str) -> String {
+    let moves = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     cell.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .flat_map(|c| if moves(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
 }
 

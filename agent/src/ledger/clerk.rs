@@ -262,10 +262,11 @@ impl Clerk {
         degraded.extend(self.short_of_rows(&rows)?);
         let folded: HashMap<_, _> = self.kernel.maps.folded()?.into_iter().collect();
         let (counted, own) = self.counted()?;
+        let taken = SystemTime::now();
         let mut health = self.health(rows.len(), folded.len())?;
         health.maps.extend(self.meter.fill(&counted)?);
         let networks = self.meter.lines.networks(&counted, &own);
-        let reading = Reading { taken: SystemTime::now(), rows, folded, degraded, counted, networks };
+        let reading = Reading { taken, rows, folded, degraded, counted, networks };
         Ok(compose(&self.book, &reading, &mut self.files, health))
     }
 
