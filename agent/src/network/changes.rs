@@ -3,7 +3,7 @@
 use std::io;
 
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::{Link, NetworkError, requests::messages};
@@ -63,9 +63,16 @@ impl Changes {
 /// What a message says; one that cannot be understood is as good as lost.
 fn change(message: io::Result<NetlinkMessage<RouteNetlinkMessage>>) -> Option<Change> {
     let Ok(message) = message else { return Some(Change::Lost) };
-    match message.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Some(Change::Link(link.into())),
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => Some(Change::Gone(link.into())),
+    let NetlinkPayload::InnerMessage(message) = message.payload else { return None };
+    match message {
+        // A bridge speaks of its ports in the same words: one that leaves it is not gone, and has no counters there.
+        RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link)
+            if link.header.interface_family != AddressFamily::Unspec =>
+        {
+            None
+        }
+        RouteNetlinkMessage::NewLink(link) => Some(Change::Link(link.into())),
+        RouteNetlinkMessage::DelLink(link) => Some(Change::Gone(link.into())),
         _ => None,
     }
 }
