@@ -24,15 +24,17 @@ pub(super) fn table(
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Names from outside may hold what moves a terminal's cursor, or turns a line around.
+/// Names from outside may hold what moves a terminal's cursor, turns a line around, or joins characters to one.
 pub(super) fn printable(cell: &str) -> String {
-    let moves = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let moves = |c: char| c.is_control() || is_invisible(c);
     cell.chars()
         .flat_map(|c| if moves(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
+}
+
+/// Marks of direction, joiners, and spaces without a width.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -41,9 +43,9 @@ mod tests {
 
     #[test]
     fn columns_align_and_control_characters_are_shown() {
-        let rows = [vec!["a\u{1b}[2J".into(), "1".into()], vec!["longer name".into(), "1000".into()]];
+        let rows = [vec!["a\u{1b}[2J\u{202e}".into(), "1".into()], vec!["longer name".into(), "1000".into()]];
         let text = table(&["NAME", "FORKS"], rows, &[1]);
-        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(!text.contains('\u{1b}') && text.contains("a\\u{1b}[2J\\u{202e}"), "{text}");
         let ends: Vec<_> = text.lines().map(str::len).collect();
         assert_eq!(ends.len(), 3);
         assert!(ends.iter().all(|end| *end == ends[0]), "{text}");

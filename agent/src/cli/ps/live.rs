@@ -26,6 +26,8 @@ use super::{
 
 /// How late an answer may be before that is told.
 const LATE: Duration = Duration::from_secs(2);
+/// How long until an agent is asked again that did not answer, at most.
+const TRIED: Duration = Duration::from_secs(1);
 /// How often the screen is drawn although nothing happened: it tells seconds.
 const REDRAWN: Duration = Duration::from_secs(1);
 
@@ -84,7 +86,10 @@ impl Live<'_> {
     fn answered(&mut self, answer: Result<Reading>, due: Instant) -> Instant {
         let (now, interval) = (Instant::now(), self.arguments.interval);
         match answer {
-            Err(error) => self.problem = Some(format!("{error:#}")),
+            Err(error) => {
+                self.problem = Some(format!("{error:#}"));
+                return now + interval.min(TRIED);
+            }
             Ok(reading) => {
                 (self.heard, self.problem) = ((now, SystemTime::now()), None);
                 if same_moment(reading.at, self.now.at) {
