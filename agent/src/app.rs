@@ -87,6 +87,7 @@ pub fn run(run: &Run) -> Result<()> {
     for problem in &roots.problems {
         tracing::warn!("{problem}: containers of that dockerd may stay without names");
     }
+    go_before_others();
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
     // One thread: a scrape that wakes threads on other, idle CPUs waits for them longer than it works.
@@ -102,6 +103,24 @@ pub fn run(run: &Run) -> Result<()> {
         tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
     }
     result
+}
+
+/// Nice value of the agent: where all CPUs are busy, it must still see what comes and goes. It needs little of them.
+const NICE: libc::c_int = -10;
+
+/// Takes that nice value, unless it was started with a lower one; threads made later have it, too.
+fn go_before_others() {
+    // SAFETY: both calls take integers only, and concern this process alone.
+    let result = unsafe {
+        if libc::getpriority(libc::PRIO_PROCESS, 0) <= NICE {
+            return;
+        }
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE)
+    };
+    if result != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::info!("the agent runs at the nice value that it was started with: {error}");
+    }
 }
 
 /// Refuses with what to do where this is not root.

@@ -1,6 +1,10 @@
 //! Whose bytes they are: the host's network, networks that are shared, pairs that come and go, and what others put there.
 
-use std::{process::Command, thread, time::Duration};
+use std::{
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
@@ -19,6 +23,9 @@ const TRANSMITTED: &str = "container_network_transmit_bytes_total";
 
 /// Longer than a page is shared, and than it takes to find where processes are.
 const A_WHILE: Duration = Duration::from_secs(4);
+
+/// How long a pair lives: 500 of them take a minute.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 fn shown(page: &Page, cgroup: &Cgroup, interface: &str) -> Result<Option<u64>> {
     page.find(TRANSMITTED, &[("id", &cgroup.id()), ("interface", interface)])
@@ -121,11 +128,13 @@ fn pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing() -> Result<()
         let pinned = pins.list()?.len();
         let (mut received, mut transmitted) = (0, 0);
         for _ in 0..settings::scaled(500) {
+            let begun = Instant::now();
             sandbox.connect(&bridge)?;
             sandbox.traffic(&["udp", &other.ipv4(), "64", "3"])?;
             // The question for the address comes first, and the datagrams when it is answered.
             wait::until_true("all are sent", || Ok(sandbox.counters()?[3] >= 4))?;
             let last = sandbox.at_rest()?;
+            thread::sleep(A_MOMENT.saturating_sub(begun.elapsed()));
             sandbox.disconnect()?;
             received += last[0];
             transmitted += last[2];

@@ -41,8 +41,8 @@ pub(super) struct Watcher {
     own: Namespace,
     mount: PathBuf,
     wires: BTreeMap<u32, Known>,
-    /// Gone, and to be forgotten: another interface of that number waits so long.
-    leaving: HashSet<u32>,
+    /// Gone, and to be forgotten; another interface of that number waits so long.
+    leaving: HashMap<u32, Option<Link>>,
     /// Those that were asked for, the last time in this order, and the namespace in which they were found.
     asked: Vec<(Candidate, Option<NamespaceId>)>,
     heard: UnboundedSender<Heard>,
@@ -57,7 +57,7 @@ impl Watcher {
             own: Namespace::own()?,
             mount,
             wires: BTreeMap::new(),
-            leaving: HashSet::new(),
+            leaving: HashMap::new(),
             asked: Vec::new(),
             heard,
         })
@@ -71,6 +71,9 @@ impl Watcher {
             result = match news {
                 Told::Change(Change::Link(link)) => self.appeared(&link),
                 Told::Change(Change::Gone(link)) => {
+                    if let Some(waiting) = self.leaving.get_mut(&link.ifindex) {
+                        *waiting = None;
+                    }
                     if self.wires.contains_key(&link.ifindex) {
                         self.gone(link.ifindex, Some(link));
                     }
@@ -112,14 +115,15 @@ impl Watcher {
 
     fn gone(&mut self, ifindex: u32, last: Option<Link>) {
         self.wires.remove(&ifindex);
-        self.leaving.insert(ifindex);
+        self.leaving.insert(ifindex, None);
         self.tell(Heard::Gone(ifindex, last));
     }
 
     /// An interface is there, or changed.
     fn appeared(&mut self, link: &Link) -> anyhow::Result<()> {
         let Some(peer) = link.peer.filter(|_| link.is_veth) else { return Ok(()) };
-        if self.leaving.contains(&link.ifindex) {
+        if let Some(waiting) = self.leaving.get_mut(&link.ifindex) {
+            *waiting = Some(link.clone());
             return Ok(());
         }
         match self.wires.get_mut(&link.ifindex) {
@@ -297,9 +301,7 @@ impl Watcher {
         if let Some(veths) = &mut self.veths {
             veths.detach(ifindex)?;
         }
-        self.leaving.remove(&ifindex);
-        // Its number may be another's by now, which could not be counted before.
-        match self.requests.link(ifindex, None)? {
+        match self.leaving.remove(&ifindex).flatten() {
             Some(link) => self.appeared(&link),
             None => Ok(()),
         }
