@@ -35,6 +35,9 @@ const ETHERNET: u32 = 14;
 const LOOPBACK: u32 = 1;
 /// The root of cgroup2: the kernel's own packets are its.
 const ROOT: u64 = 1;
+/// All headers have more from where they are looked at. With 1, the compiler would compare addresses by their lower halves,
+/// which the verifier refuses.
+const BEHIND: usize = 4;
 /// IPv6 extension headers that are looked behind.
 const EXTENSIONS: usize = 4;
 
@@ -137,7 +140,7 @@ fn count(row: *mut Traffic, skb: &SkBuff, at: u32, more: u32) {
     // SAFETY: members that the verifier lets these programs read.
     let (length, segments, protocol) = unsafe { ((*context).len, (*context).gso_segs, (*context).protocol) };
     let (class, transport) = match protocol {
-        IPV4 => (Class::ipv4(byte(skb, at + 9)), None),
+        IPV4 => (Class::ipv4(near(skb, at + 9)), None),
         IPV6 => {
             let (protocol, transport) = behind_extensions(skb, at);
             (Class::ipv6(protocol), Some(transport))
@@ -159,9 +162,15 @@ fn count(row: *mut Traffic, skb: &SkBuff, at: u32, more: u32) {
 /// Bytes of the headers from IP on.
 #[inline(always)]
 fn headers(skb: &SkBuff, at: u32, class: Class, transport: Option<u32>) -> u32 {
-    let transport = transport.unwrap_or_else(|| at + u32::from(byte(skb, at) & 0x0f) * 4);
+    let transport = transport.unwrap_or_else(|| at + u32::from(near(skb, at) & 0x0f) * 4);
+    // Headers without options begin at places that are known before.
+    let offset = || match transport - at {
+        20 => near(skb, at + 20 + 12),
+        40 => near(skb, at + 40 + 12),
+        _ => byte(skb, transport + 12),
+    };
     let own = match class {
-        Class::Tcp4 | Class::Tcp6 => u32::from(byte(skb, transport + 12) >> 4) * 4,
+        Class::Tcp4 | Class::Tcp6 => u32::from(offset() >> 4) * 4,
         _ => 8, // UDP: the only other one that is segmented
     };
     transport - at + own
@@ -170,7 +179,7 @@ fn headers(skb: &SkBuff, at: u32, class: Class, transport: Option<u32>) -> u32 {
 /// What an IPv6 packet carries behind its extension headers, and where that begins.
 #[inline(always)]
 fn behind_extensions(skb: &SkBuff, at: u32) -> (u8, u32) {
-    let (mut next, mut place) = (byte(skb, at + 6), at + 40);
+    let (mut next, mut place) = (near(skb, at + 6), at + 40);
     for _ in 0..EXTENSIONS {
         let length = match next {
             0 | 43 | 60 => u32::from(byte(skb, place + 1)) * 8 + 8,
@@ -187,4 +196,19 @@ fn behind_extensions(skb: &SkBuff, at: u32) -> (u8, u32) {
 #[inline(always)]
 fn byte(skb: &SkBuff, at: u32) -> u8 {
     skb.load(at as usize).unwrap_or(0)
+}
+
+/// The same of a place that is known before, in a header with [`BEHIND`] bytes from there on: without a call where the
+/// kernel has these in one piece.
+#[inline(always)]
+fn near(skb: &SkBuff, at: u32) -> u8 {
+    let context = skb.skb;
+    // SAFETY: members that the verifier lets these programs read.
+    let (begin, end) = unsafe { ((*context).data as usize, (*context).data_end as usize) };
+    let place = begin + at as usize;
+    if place + BEHIND > end {
+        return byte(skb, at);
+    }
+    // SAFETY: before the end of that piece, and the verifier has seen it compared.
+    unsafe { *(place as *const u8) }
 }

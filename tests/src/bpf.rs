@@ -77,27 +77,60 @@ impl PinnedMap {
 
     /// Bytes that the kernel takes for it, as it tells itself (`memlock` of its fdinfo).
     pub fn memory(&self) -> Result<u64> {
-        let info =
-            fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd())).context("read fdinfo")?;
+        let info = self.info()?;
         let bytes = info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok());
         bytes.with_context(|| format!("no memlock in {info}"))
+    }
+
+    /// Fills it with keys that nobody uses, if its memory comes with its entries; else nothing happens.
+    pub fn fill(&self) -> Result<()> {
+        const NO_PREALLOC: u32 = 1;
+        let info = self.info()?;
+        let field = |name: &str| {
+            let mut lines = info.lines();
+            let text = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim));
+            let number = text.and_then(|text| match text.strip_prefix("0x") {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => text.parse().ok(),
+            });
+            number.with_context(|| format!("no {name} in {info}"))
+        };
+        if field("map_flags")? & NO_PREALLOC == 0 {
+            return Ok(());
+        }
+        let [mut key, mut value] =
+            [field("key_size")?, field("value_size")?].map(|size| vec![0_u8; size as usize]);
+        for number in 0..field("max_entries")? {
+            key[..4].copy_from_slice(&number.to_ne_bytes());
+            match self.element(MAP_UPDATE_ELEM, key.as_ptr() as u64, value.as_mut_ptr() as u64) {
+                Err(error) if error.raw_os_error() == Some(libc::E2BIG) => break,
+                result => result.context("fill a map")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn info(&self) -> Result<String> {
+        fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd())).context("read fdinfo")
     }
 
     /// The value of a key, as 64-bit words: `N` must be what the map has.
     pub fn get<const N: usize>(&self, key: u32) -> Result<[u64; N]> {
         let mut value = [0; N];
-        self.element(MAP_LOOKUP_ELEM, key, &mut value).with_context(|| format!("read entry {key}"))?;
+        let (at, into) = (&raw const key as u64, value.as_mut_ptr() as u64);
+        self.element(MAP_LOOKUP_ELEM, at, into).with_context(|| format!("read entry {key}"))?;
         Ok(value)
     }
 
     /// Sets a key's value.
     pub fn set<const N: usize>(&self, key: u32, mut value: [u64; N]) -> Result<()> {
-        self.element(MAP_UPDATE_ELEM, key, &mut value).with_context(|| format!("write entry {key}"))
+        let (at, from) = (&raw const key as u64, value.as_mut_ptr() as u64);
+        self.element(MAP_UPDATE_ELEM, at, from).with_context(|| format!("write entry {key}"))
     }
 
-    fn element<const N: usize>(&self, command: i32, key: u32, value: &mut [u64; N]) -> io::Result<()> {
+    /// One of the commands for elements, with the addresses of key and value.
+    fn element(&self, command: i32, key: u64, value: u64) -> io::Result<()> {
         let fd = self.0.as_raw_fd().cast_unsigned();
-        let (key, value) = (&raw const key as u64, value.as_mut_ptr() as u64);
         bpf(command, &mut Attributes { element: Element { fd, pad: 0, key, value, flags: 0 } }).map(|_| ())
     }
 }

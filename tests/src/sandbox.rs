@@ -51,8 +51,7 @@ impl Bridge {
         let name = format!("plt{}b{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
         ip(&["link", "add", &name, "type", "bridge", "mcast_snooping", "0"])?;
         let bridge = Self { name };
-        fs::write(format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", bridge.name), "1")
-            .context("keep a bridge quiet")?;
+        keep_quiet(&bridge.name)?;
         ip(&["link", "set", &bridge.name, "up"])?;
         Ok(bridge)
     }
@@ -137,9 +136,24 @@ impl Sandbox {
     pub fn connect(&mut self, bridge: &Bridge) -> Result<()> {
         let (pid, outside) = (self.pid().to_string(), self.outside.clone());
         ip(&["link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
-        fs::write(format!("/proc/sys/net/ipv6/conf/{outside}/disable_ipv6"), "1")
-            .context("keep a pair quiet")?;
+        keep_quiet(&outside)?;
         ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
+        self.set_up()
+    }
+
+    /// The same in Docker's way: both ends are made outside, and one is moved.
+    pub fn connect_by_moving(&mut self, bridge: &Bridge) -> Result<()> {
+        let (pid, outside) = (self.pid().to_string(), self.outside.clone());
+        let moved = format!("{outside}m");
+        ip(&["link", "add", &outside, "type", "veth", "peer", "name", &moved])?;
+        [&outside, &moved].into_iter().try_for_each(|end| keep_quiet(end))?;
+        ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
+        ip(&["link", "set", &moved, "netns", &pid, "name", "eth0"])?;
+        self.set_up()
+    }
+
+    /// Gives the end inside its addresses.
+    fn set_up(&self) -> Result<()> {
         // One program for all: pairs come and go by the hundred.
         let number = self.number;
         let six = if self.quiet { "" } else { "addr add fd00:213::N/64 dev eth0 nodad\n" };
@@ -358,6 +372,12 @@ impl Drop for Sink {
         let _ended_before = self.0.kill();
         let _status = self.0.wait();
     }
+}
+
+/// Has the kernel say nothing by itself at an interface.
+fn keep_quiet(interface: &str) -> Result<()> {
+    let file = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+    fs::write(file, "1").with_context(|| format!("keep {interface} quiet"))
 }
 
 fn ip(words: &[&str]) -> Result<()> {

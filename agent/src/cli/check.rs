@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// The bpf filesystem that programs and counts are pinned in.
     #[arg(long, value_name = "DIR", default_value = BPFFS)]
     bpffs: PathBuf,
+    /// Tell the memory of maps for a host with this many possible CPUs, not for this one.
+    #[arg(long, value_name = "NUMBER")]
+    possible_cpus: Option<u32>,
     /// JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -72,7 +75,7 @@ impl Arguments {
         let mut lines = vec![privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)];
         lines.extend(program_lines());
         lines.extend(tap_lines(&config));
-        lines.push(memory_line());
+        lines.push(memory_line(self.possible_cpus));
         lines.extend(docker_lines(&config));
         if self.json {
             say(serde_json::to_string_pretty(&lines)?)?;
@@ -137,9 +140,10 @@ fn tap_lines(config: &Config) -> Vec<Line> {
     lines.collect()
 }
 
-fn memory_line() -> Line {
+/// `cpus` are those of a host that is asked for; without them, this host's.
+fn memory_line(cpus: Option<u32>) -> Line {
     let feature = "memory of maps";
-    match possible_cpus() {
+    match cpus.map_or_else(possible_cpus, Ok) {
         Ok(cpus) => {
             let megabytes = memory::most(cpus).div_ceil(1 << 20);
             line(

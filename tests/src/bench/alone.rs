@@ -1,11 +1,15 @@
 //! The map operations of our busiest programs and nothing else: no tail call, no look for a task's cgroup.
 
 use anyhow::Result;
-use plimsoll_common::{names::PROC_MAX, row::Row};
+use plimsoll_common::{
+    names::{LANES_MAX, PROC_MAX, SOCKETS_MAX},
+    row::Row,
+    traffic::Traffic,
+};
 
 use super::{
     instruction::{Helper, Instruction, Writer},
-    kernel::{Map, Program},
+    kernel::{Map, Place, Program},
     types::Types,
 };
 
@@ -19,8 +23,15 @@ const WORD: i16 = -16;
 /// Maps like ours.
 #[derive(Debug)]
 pub struct Maps {
-    processes: Map,
-    rows: Map,
+    processes: Map<u32>,
+    rows: Map<u32>,
+}
+
+/// Maps like those that packets are counted in.
+#[derive(Debug)]
+pub struct PacketMaps {
+    lanes: Map<u64>,
+    sockets: Map<u32>,
 }
 
 impl Maps {
@@ -67,6 +78,29 @@ impl Maps {
     fn count(&self, before: Writer, delta: i32) -> Writer {
         let row = before.store_u32(ROW_KEY, ROW).lookup(self.rows.fd(), ROW_KEY).set(1, delta);
         [0, 8, 16].into_iter().fold(row, |row, offset| row.atomic_add(0, offset, 1))
+    }
+}
+
+impl PacketMaps {
+    /// Makes them.
+    pub fn create() -> Result<Self> {
+        const LANE: usize = Traffic::WORDS + 1;
+        const SOCKET: usize = 2 * Traffic::WORDS;
+        let (lanes, sockets) = (Map::create(LANE, LANES_MAX)?, Map::create(SOCKET, SOCKETS_MAX)?);
+        lanes.set(u64::from(ROW.cast_unsigned()), [0; LANE])?;
+        sockets.set(ROW.cast_unsigned(), [0; SOCKET])?;
+        Ok(Self { lanes, sockets })
+    }
+
+    /// What counts a packet, attached to these interfaces or cgroups: finds the row, adds bytes and one packet.
+    pub fn see(&self, place: Place, targets: &[u32]) -> Result<Program> {
+        let program = Writer::returning(place.pass()).store_u64(WORD, ROW);
+        let row = match place {
+            Place::TcxIngress | Place::TcxEgress => program.lookup(self.lanes.fd(), WORD),
+            Place::SocketsReceive | Place::SocketsTransmit => program.lookup(self.sockets.fd(), WORD),
+        };
+        let counted = row.set(1, 106).atomic_add(0, 0, 1).set(1, 1).atomic_add(0, 8, 1);
+        Program::see(place, targets, &counted.finish())
     }
 }
 

@@ -31,11 +31,20 @@ const FETCH: i32 = 1;
 
 /// A program that is being written.
 #[derive(Debug, Default)]
-pub struct Writer(Vec<Instruction>);
+pub struct Writer {
+    instructions: Vec<Instruction>,
+    result: i32,
+}
 
 impl Writer {
+    /// One that will return this; the default one returns 0.
+    #[must_use]
+    pub fn returning(result: i32) -> Self {
+        Self { result, ..Self::default() }
+    }
+
     fn add(mut self, code: u8, [target, source]: [u8; 2], offset: i16, immediate: i32) -> Self {
-        self.0.push(Instruction { code, registers: source << 4 | target, offset, immediate });
+        self.instructions.push(Instruction { code, registers: source << 4 | target, offset, immediate });
         self
     }
 
@@ -105,7 +114,7 @@ impl Writer {
         self.add(0x85, [0, 0], 0, helper as i32)
     }
 
-    /// Returns 0 where a register is 0, else goes on.
+    /// Returns where a register is 0, else goes on.
     #[must_use]
     pub fn return_if_zero(self, register: u8) -> Self {
         self.add(0x55, [register, 0], 2, 0).end()
@@ -118,12 +127,13 @@ impl Writer {
     }
 
     fn end(self) -> Self {
-        self.set(0, 0).add(0x95, [0, 0], 0, 0)
+        let result = self.result;
+        self.set(0, result).add(0x95, [0, 0], 0, 0)
     }
 
-    /// The program, which returns 0.
+    /// The program.
     #[must_use]
     pub fn finish(self) -> Vec<Instruction> {
-        self.end().0
+        self.end().instructions
     }
 }

@@ -2,24 +2,61 @@
 
 use std::{
     fs, io,
+    marker::PhantomData,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
 use anyhow::{Context as _, Result};
 
 use super::{instruction::Instruction, types::Types};
+use crate::bpf::bpf;
 
 // Commands of the system call (kernel: `enum bpf_cmd`).
 const MAP_CREATE: i32 = 0;
 const MAP_UPDATE_ELEM: i32 = 2;
 const PROG_LOAD: i32 = 5;
 const RAW_TRACEPOINT_OPEN: i32 = 17;
+const LINK_CREATE: i32 = 28;
 
 /// `BPF_MAP_TYPE_HASH`.
 const HASH: u32 = 1;
 /// `BPF_PROG_TYPE_TRACING` with `BPF_TRACE_RAW_TP`: what libraries call `tp_btf`, as all of ours are.
 const TRACING: u32 = 26;
 const RAW_TP: u32 = 23;
+
+/// Where packets are seen: an interface by its number, or a cgroup by its descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// What comes in from an interface.
+    TcxIngress,
+    /// What goes out to an interface.
+    TcxEgress,
+    /// What the sockets of a cgroup and those below receive.
+    SocketsReceive,
+    /// What they transmit.
+    SocketsTransmit,
+}
+
+impl Place {
+    /// `BPF_PROG_TYPE_*` and `BPF_*` of `enum bpf_attach_type`.
+    fn kinds(self) -> (u32, u32) {
+        match self {
+            Self::TcxIngress => (3, 46),
+            Self::TcxEgress => (3, 47),
+            Self::SocketsReceive => (8, 0),
+            Self::SocketsTransmit => (8, 1),
+        }
+    }
+
+    /// What a program there returns to let a packet pass to the next one.
+    #[must_use]
+    pub fn pass(self) -> i32 {
+        match self {
+            Self::TcxIngress | Self::TcxEgress => -1,
+            Self::SocketsReceive | Self::SocketsTransmit => 1,
+        }
+    }
+}
 
 /// How often a program ran, and for how long in all; only while `kernel.bpf_stats_enabled` is 1.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,15 +76,15 @@ impl Cost {
     }
 }
 
-/// A program on a tracepoint. Its end detaches it.
+/// A program that is attached. Its end detaches it.
 #[derive(Debug)]
 pub struct Program {
     program: OwnedFd,
-    _link: OwnedFd,
+    _links: Vec<OwnedFd>,
 }
 
 impl Program {
-    /// Loads and attaches a program.
+    /// Loads a program and attaches it to a tracepoint.
     pub fn attach(types: &Types, tracepoint: &str, instructions: &[Instruction]) -> Result<Self> {
         let mut load = Load {
             kind: TRACING,
@@ -62,7 +99,27 @@ impl Program {
         let mut open = Open { name: 0, program: fd(&program), pad: 0 };
         let link = object(RAW_TRACEPOINT_OPEN, &mut open);
         let link = link.with_context(|| format!("attach a program to {tracepoint}"))?;
-        Ok(Self { program, _link: link })
+        Ok(Self { program, _links: vec![link] })
+    }
+
+    /// Loads a program that sees packets and attaches it to these interfaces or cgroups, behind others.
+    pub fn see(place: Place, targets: &[u32], instructions: &[Instruction]) -> Result<Self> {
+        let (kind, attach_type) = place.kinds();
+        let mut load = Load {
+            kind,
+            count: instructions.len().try_into()?,
+            instructions: instructions.as_ptr() as u64,
+            license: c"Dual MIT/GPL".as_ptr() as u64,
+            attach_type,
+            ..Load::default()
+        };
+        let program = object(PROG_LOAD, &mut load).context("load a program to compare with")?;
+        let link = |target: &u32| {
+            let mut create = Link { program: fd(&program), target: *target, attach_type, flags: 0 };
+            object(LINK_CREATE, &mut create).with_context(|| format!("attach a program as {place:?}"))
+        };
+        let links = targets.iter().map(link).collect::<Result<_>>()?;
+        Ok(Self { program, _links: links })
     }
 
     /// What it cost so far.
@@ -77,29 +134,33 @@ impl Program {
     }
 }
 
-/// A hash map whose keys are u32.
+/// A hash map whose keys are integers.
 #[derive(Debug)]
-pub struct Map(OwnedFd);
+pub struct Map<K> {
+    map: OwnedFd,
+    _keys: PhantomData<K>,
+}
 
-impl Map {
+impl<K: Copy> Map<K> {
     /// Makes one whose values have that many words of 64 bits.
     pub fn create(words: usize, entries: u32) -> Result<Self> {
-        let value_size = u32::try_from(8 * words)?;
-        let mut create = Create { kind: HASH, key_size: 4, value_size, entries };
-        object(MAP_CREATE, &mut create).context("make a map to compare with").map(Self)
+        let [key_size, value_size] = [size_of::<K>(), 8 * words].map(u32::try_from);
+        let mut create = Create { kind: HASH, key_size: key_size?, value_size: value_size?, entries };
+        let map = object(MAP_CREATE, &mut create).context("make a map to compare with")?;
+        Ok(Self { map, _keys: PhantomData })
     }
 
     /// Sets a key's value, which must have as many words as the map's have.
-    pub fn set<const N: usize>(&self, key: u32, value: [u64; N]) -> Result<()> {
+    pub fn set<const N: usize>(&self, key: K, value: [u64; N]) -> Result<()> {
         let (key, value) = (&raw const key as u64, value.as_ptr() as u64);
-        let mut update = Update { map: fd(&self.0), pad: 0, key, value, flags: 0 };
+        let mut update = Update { map: fd(&self.map), pad: 0, key, value, flags: 0 };
         bpf(MAP_UPDATE_ELEM, &mut update).map(|_| ()).context("fill a map to compare with")
     }
 
     /// Its descriptor, as instructions name it.
     #[must_use]
     pub fn fd(&self) -> i32 {
-        self.0.as_raw_fd()
+        self.map.as_raw_fd()
     }
 }
 
@@ -144,6 +205,14 @@ struct Open {
     pad: u32,
 }
 
+#[repr(C)]
+struct Link {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
 fn fd(object: &OwnedFd) -> u32 {
     object.as_raw_fd().cast_unsigned()
 }
@@ -152,11 +221,4 @@ fn object<T>(command: i32, attributes: &mut T) -> io::Result<OwnedFd> {
     let fd = bpf(command, attributes)?;
     // SAFETY: the kernel just gave us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn bpf<T>(command: i32, attributes: &mut T) -> io::Result<i32> {
-    // SAFETY: the attributes are of that size, and what they point to outlives the call.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
-    i32::try_from(result).ok().filter(|number| *number >= 0).ok_or_else(io::Error::last_os_error)
 }

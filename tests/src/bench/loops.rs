@@ -8,32 +8,17 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 
-use super::{figures::Figures, loads::storm, section::Section};
+use super::{
+    loads::storm,
+    round::{Round, Rounds},
+    section::Section,
+};
 use crate::{agent::Agent, cgroup::Cgroup, pins::Pins};
 
 const ROUNDS: usize = 11;
 /// Name in the table, mode of the load program, births in a loop.
 const LOOPS: [(&str, &str, u32); 2] =
     [("fork, exit, wait", "fork", 10_000), ("vfork, exec, exit, wait", "vforkexec", 2_500)];
-
-/// CPU time of one round in µs an event: without the agent, with it, without it again.
-struct Round([f64; 3]);
-
-impl Round {
-    fn without(&self) -> f64 {
-        f64::midpoint(self.0[0], self.0[2])
-    }
-
-    /// What the agent adds, in percent.
-    fn added(&self) -> f64 {
-        (self.0[1] / self.without() - 1.0) * 100.0
-    }
-
-    /// What nothing adds: the noise of the machine, in percent.
-    fn nothing(&self) -> f64 {
-        (self.0[2] / self.0[0] - 1.0) * 100.0
-    }
-}
 
 /// Measures both loops and writes them down.
 pub fn measure() -> Result<Section> {
@@ -47,7 +32,7 @@ pub fn measure() -> Result<Section> {
             rounds.push(Round([before[at], with[at], after[at]]));
         }
     }
-    let rows = LOOPS.iter().zip(&rounds).map(|((name, ..), rounds)| row(name, rounds));
+    let rows = LOOPS.iter().zip(&rounds).map(|((name, ..), rounds)| Ok(Rounds::of(rounds)?.row(name)));
     let rows = rows.collect::<Result<String>>()?;
     let text = format!(
         "## Loops with and without the agent\n\n\
@@ -57,13 +42,6 @@ pub fn measure() -> Result<Section> {
          | loop | without | with | added, % | noise, % |\n|---|---|---|---|---|\n{rows}"
     );
     Ok(Section { text, aims: Vec::new() })
-}
-
-fn row(name: &str, rounds: &[Round]) -> Result<String> {
-    let figures = |read: fn(&Round) -> f64| Figures::of(rounds.iter().map(read));
-    let (without, with) = (figures(Round::without)?, figures(|round| round.0[1])?);
-    let (added, nothing) = (figures(Round::added)?, figures(Round::nothing)?);
-    Ok(format!("| {name} | {without:.1} | {with:.1} | {added:.1} | {nothing:.1} |\n"))
 }
 
 fn counted_loops() -> Result<[f64; LOOPS.len()]> {
@@ -88,15 +66,4 @@ fn cpu_of_children() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("ask for the CPU time of children")?;
     let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
     Ok(Duration::from_micros(microseconds.try_into()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Round;
-
-    #[test]
-    fn a_machine_that_slows_down_evenly_adds_nothing() {
-        let round = Round([10.0, 11.0, 12.0]);
-        assert!(round.added().abs() < 1e-9 && (round.nothing() - 20.0).abs() < 1e-9);
-    }
 }

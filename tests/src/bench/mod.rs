@@ -1,19 +1,27 @@
 //! `plimsoll-bench`: what the agent costs. Prints Markdown; what it is doing goes to standard error.
 //!
-//! With words, only the sections of these names: `programs`, `loops`, `scale`, `naming`. Needs root, and the
-//! environment of the tests. Changes nothing for good.
+//! With words, only the sections of these names: `programs`, `packets`, `loops`, `throughput`, `scale`, `memory`,
+//! `naming`, `attaching`. Needs root, and the environment of the tests. Changes nothing for good.
 
 mod alone;
+mod attaching;
+mod beside;
 mod containers;
 mod figures;
 mod instruction;
 mod kernel;
 mod loads;
 mod loops;
+mod memory;
 mod naming;
+mod packets;
+mod pair;
 mod programs;
+mod round;
 mod scale;
 mod section;
+mod stats;
+mod throughput;
 mod types;
 
 use std::{
@@ -29,11 +37,15 @@ use crate::host;
 
 type Measure = fn() -> Result<Section>;
 
-const SECTIONS: [(&str, Measure); 4] = [
+const SECTIONS: [(&str, Measure); 8] = [
     ("programs", programs::measure),
+    ("packets", packets::measure),
     ("loops", loops::measure),
+    ("throughput", throughput::measure),
     ("scale", scale::measure),
+    ("memory", memory::measure),
     ("naming", naming::measure),
+    ("attaching", attaching::measure),
 ];
 
 /// Runs the program with the arguments of this process.

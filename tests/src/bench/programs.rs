@@ -1,19 +1,18 @@
 //! What each kernel program costs an event, beside an empty one and beside its map operations alone.
 
-use std::fs;
-
 use anyhow::{Context as _, Result};
 
 use super::{
     alone::Maps,
-    figures::Figures,
+    beside::{Beside, Trio},
     instruction::Writer,
     kernel::{Cost, Program},
     loads::Load,
     section::{Aim, Section},
+    stats::Stats,
     types::Types,
 };
-use crate::{agent::Agent, cgroup::Cgroup, page::Page, pins::Pins};
+use crate::{agent::Agent, cgroup::Cgroup, pins::Pins};
 
 /// Many short ones: what interrupts a round spoils no other.
 const ROUNDS: usize = 25;
@@ -34,14 +33,10 @@ const HOOKS: [(&str, &str, Load); 9] = [
 
 /// One of our programs and what it is compared with.
 struct Subject {
-    name: &'static str,
     tracepoint: &'static str,
     load: Load,
-    empty: Program,
-    alone: Option<Program>,
-    ours: Vec<f64>,
-    empties: Vec<f64>,
-    alones: Vec<f64>,
+    trio: Trio,
+    beside: Beside,
 }
 
 /// Measures all programs and writes them down.
@@ -70,20 +65,9 @@ pub fn measure() -> Result<Section> {
     written(&subjects)
 }
 
-/// Ours by the agent's page, the empty one, the map operations alone.
 fn costs(agent: &Agent, subjects: &[Subject]) -> Result<Vec<[Cost; 3]>> {
     let page = agent.scrape()?;
-    let cost = |subject: &Subject| {
-        let alone = subject.alone.as_ref().map(Program::cost).transpose()?.unwrap_or_default();
-        Ok([on_page(&page, subject.name), subject.empty.cost()?, alone])
-    };
-    subjects.iter().map(cost).collect()
-}
-
-fn on_page(page: &Page, program: &str) -> Cost {
-    let labels = [("program", program)];
-    let value = |name| page.all(name, &labels).next().map_or(0.0, |sample| sample.value);
-    Cost { runs: value("plimsoll_program_runs_total"), ns: value("plimsoll_program_run_seconds_total") * 1e9 }
+    subjects.iter().map(|subject| subject.trio.costs(&page)).collect()
 }
 
 impl Subject {
@@ -96,36 +80,19 @@ impl Subject {
     ) -> Result<Self> {
         let empty = Program::attach(types, tracepoint, &Writer::default().finish())?;
         let alone = maps.attach(types, name, tracepoint)?;
-        let (ours, empties, alones) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { name, tracepoint, load, empty, alone, ours, empties, alones })
+        Ok(Self { tracepoint, load, trio: Trio { name, empty, alone }, beside: Beside::default() })
     }
 
     /// Notes what its programs cost a run while this load ran.
     fn ran(&mut self, load: Load, (before, after): (&[Cost; 3], &[Cost; 3])) {
         if load == self.load {
-            let [ours, empty, alone] = [0, 1, 2].map(|which| after[which].per_run_since(before[which]));
-            self.ours.extend(ours);
-            self.empties.extend(empty);
-            self.alones.extend(alone);
+            self.beside.note(before, after);
         }
     }
 
-    /// Median of nanoseconds without what measuring adds to an empty program.
-    fn net(&self, costs: &[f64]) -> Result<f64> {
-        let median = |values: &[f64]| {
-            let figures = Figures::of(values.iter().copied());
-            figures.map(|figures| figures.median()).with_context(|| format!("program {}", self.name))
-        };
-        Ok(median(costs)? - median(&self.empties)?)
-    }
-
     fn row(&self) -> String {
-        let Self { name, tracepoint, ours, empties, alones, .. } = self;
-        let figures = |values: &[f64]| Figures::of(values.iter().copied());
-        let cell = |values: &[f64]| figures(values).map_or("-".into(), |found| format!("{found:.0}"));
-        let net = self.net(ours).map_or("-".into(), |net| format!("{net:.0}"));
-        let [ours, empty, alone] = [ours, empties, alones].map(|values| cell(values));
-        format!("| `{name}` | `{tracepoint}` | {ours} | {empty} | {net} | {alone} |\n")
+        let Self { tracepoint, trio, beside, .. } = self;
+        format!("| `{}` | `{tracepoint}` | {} |\n", trio.name, beside.cells())
     }
 }
 
@@ -140,38 +107,18 @@ fn written(subjects: &[Subject]) -> Result<Section> {
          | program | tracepoint | ours | empty program | net | map operations alone |\n\
          |---|---|---|---|---|---|\n{rows}"
     );
-    let named = |name| subjects.iter().find(|subject| subject.name == name).context("no such program");
+    let named = |name| {
+        let found = subjects.iter().find(|subject| subject.trio.name == name);
+        found.map(|subject| &subject.beside).with_context(|| format!("no program {name}"))
+    };
     let [born, ended] = [named("newtask")?, named("exit")?];
-    let alone = born.net(&born.alones)? + ended.net(&ended.alones)?;
+    let alone = born.net_alone()? + ended.net_alone()?;
     let aim = Aim {
         what: "kernel programs, net, per fork and exit".into(),
-        measured: born.net(&born.ours)? + ended.net(&ended.ours)?,
+        measured: born.net()? + ended.net()?,
         most: AIM,
         unit: "ns",
         bound: Some(format!("the map operations alone, net, take {alone:.0} ns on this machine")),
     };
     Ok(Section { text, aims: vec![aim] })
-}
-
-/// The kernel measures programs until the end of this.
-struct Stats {
-    before: String,
-}
-
-impl Stats {
-    const FILE: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-    fn on() -> Result<Self> {
-        let before = fs::read_to_string(Self::FILE).with_context(|| format!("read {}", Self::FILE))?;
-        fs::write(Self::FILE, "1").with_context(|| format!("write {}", Self::FILE))?;
-        Ok(Self { before })
-    }
-}
-
-impl Drop for Stats {
-    fn drop(&mut self) {
-        if let Err(error) = fs::write(Self::FILE, &self.before) {
-            eprintln!("left behind: {} is 1: {error}", Self::FILE);
-        }
-    }
 }

@@ -37,10 +37,11 @@ pub fn measure() -> Result<Section> {
     let rows: String = found.iter().map(Found::row).collect();
     let text = format!(
         "## Containers\n\n\
-         Cgroups with one sleeping process each and a name on disk, beside whatever else runs on the machine. CPU \
-         time of the agent in a minute with a scrape every {} s; resident memory after it; then scrapes \
-         {} ms apart, from the connection to the last byte: median and quartiles of {SCRAPES}, and the agent's CPU \
-         time for one.\n\n\
+         Cgroups with one sleeping process each and a name on disk, beside whatever else runs on the machine. All are in \
+         the host's network and no packet of theirs passes: the page has their bytes, packets and bytes on the wire, and \
+         none of the series that only a packet or a veth pair brings. CPU time of the agent in a minute with a scrape \
+         every {} s; resident memory after it; then scrapes {} ms apart, from the connection to the last byte: median \
+         and quartiles of {SCRAPES}, and the agent's CPU time for one.\n\n\
          | containers | CPU, s a minute | resident, MB | scrape, ms | CPU of a scrape, ms | page, kB |\n\
          |---|---|---|---|---|---|\n{rows}",
         INTERVAL.as_secs(),

@@ -20,8 +20,8 @@ const CLOSED: u16 = 9;
 const CHUNK: usize = 64 << 10;
 
 const USAGE: &str = "usage: plimsoll-load traffic sink | tcp ADDR BYTES | connections ADDR COUNT | udp ADDR SIZE COUNT | \
-    udp-gso ADDR SEGMENT SEGMENTS COUNT | closed ADDR COUNT | udp-closed ADDR COUNT | raw ADDR COUNT | \
-    packets INTERFACE COUNT";
+    flood ADDR SIZE COUNT | udp-gso ADDR SEGMENT SEGMENTS COUNT | closed ADDR COUNT | udp-closed ADDR COUNT | \
+    raw ADDR COUNT | packets INTERFACE COUNT";
 
 /// Runs one load with these words of the command line.
 pub fn run(words: &[&str]) -> Result<()> {
@@ -30,6 +30,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["tcp", address, bytes] => tcp(address.parse()?, bytes.parse()?),
         ["connections", address, count] => connections(address.parse()?, count.parse()?),
         ["udp", address, size, count] => udp(address.parse()?, SINK, size.parse()?, count.parse()?),
+        ["flood", address, size, count] => flood(address.parse()?, size.parse()?, count.parse()?),
         ["udp-gso", address, segment, segments, count] => {
             udp_gso(address.parse()?, segment.parse()?, segments.parse()?, count.parse()?)
         }
@@ -86,6 +87,12 @@ fn udp(address: IpAddr, port: u16, size: usize, count: u32) -> Result<()> {
         breathe(sent);
     }
     Ok(())
+}
+
+/// Datagrams as fast as the kernel takes them; the sink may not find room for all.
+fn flood(address: IpAddr, size: usize, count: u32) -> Result<()> {
+    let (socket, datagram) = (datagrams(address, SINK)?, vec![7; size]);
+    (0..count).try_for_each(|_| socket.send(&datagram).map(drop)).context("send a datagram")
 }
 
 /// Datagrams handed over in one piece, which the kernel cuts.
