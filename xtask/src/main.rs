@@ -20,8 +20,9 @@ mod vm;
 
 use ebpf::{Build, Builder};
 use needs::Install;
-use test::{Guests, Selection};
+use test::Selection;
 use tree::Tree;
+use vm::Boot;
 
 /// Builds, runs, tests, checks and measures Plimsoll.
 ///
@@ -124,7 +125,8 @@ fn perform(task: Task) -> Result<bool> {
         Task::Ebpf { setup, upgrades } => objects(&tree, setup.install(), upgrades).map(|()| true),
         Task::Vm { setup, cgroup_v1, words } => {
             let (kernels, filter) = kernels_and_filter(words);
-            test::run_guests(&tree, setup.install(), &Guests { kernels, cgroup_v1 }, &filter)
+            let boot = |kernel| Boot { kernel, cgroup_v1, filter: filter.clone() };
+            test::run_guests(&tree, setup.install(), kernels.into_iter().map(boot).collect())
         }
         Task::Bench { setup } => bench::run(&tree, setup.install()).map(|()| true),
     }

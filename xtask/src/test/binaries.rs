@@ -35,10 +35,8 @@ impl Binaries {
         let other_object = Builder::ready(tree, install)?.object(Build::Other)?;
         let agent = agent::build(tree, install)?;
         let next_agent = agent::build_next(tree, install)?;
-        agent::release(tree, "build the load program", "plimsoll-tests", &["plimsoll-load"])?;
-        let tests = shell::step("build the integration tests", || integration_tests(tree))?;
-        let (object, load) = (tree.object(), tree.release("plimsoll-load"));
-        Ok(Self { agent, object, other_object, next_agent, load, tests })
+        let (load, tests) = shell::step("build the integration tests", || integration_tests(tree))?;
+        Ok(Self { agent, object: tree.object(), other_object, next_agent, load, tests })
     }
 
     /// What every integration test is told by its environment, each file below `folder` where one is given.
@@ -75,32 +73,59 @@ pub fn list(binary: &Path, filter: &[String]) -> Result<Vec<String>> {
 #[derive(Deserialize)]
 struct Message {
     target: Option<Target>,
+    profile: Option<Profile>,
     executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
 }
 
 #[derive(Deserialize)]
 struct Target {
     kind: Vec<String>,
+    name: String,
 }
 
-fn integration_tests(tree: &Tree) -> Result<Vec<PathBuf>> {
+/// The program that makes load, and the tests.
+fn integration_tests(tree: &Tree) -> Result<(PathBuf, Vec<PathBuf>)> {
     let mut cargo = shell::cargo();
     cargo.current_dir(tree.root()).args(["test", "--no-run", "--package", "plimsoll-tests", "--tests"]);
     cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let messages = shell::output(&mut cargo)?;
-    let mut tests = Vec::new();
+    let (mut load, mut tests) = (None, Vec::new());
     for line in messages.lines() {
-        tests.extend(executable(line).with_context(|| format!("understand cargo's message {line}"))?);
+        match executable(line).with_context(|| format!("understand cargo's message {line}"))? {
+            Some(Executable::Load(path)) => load = Some(path),
+            Some(Executable::Test(path)) => tests.push(path),
+            None => {}
+        }
     }
     tests.sort();
-    Ok(tests)
+    Ok((load.context("cargo built no plimsoll-load")?, tests))
 }
 
-/// The integration test that a message of cargo tells of, if it does.
-fn executable(line: &str) -> Result<Option<PathBuf>> {
-    let Message { target, executable } = serde_json::from_str(line)?;
-    let is_test = target.is_some_and(|target| target.kind.iter().any(|kind| kind == "test"));
-    Ok(executable.filter(|_| is_test))
+/// What a message of cargo tells of.
+#[derive(Debug, PartialEq)]
+enum Executable {
+    Load(PathBuf),
+    Test(PathBuf),
+}
+
+fn executable(line: &str) -> Result<Option<Executable>> {
+    let Message { target, profile, executable } = serde_json::from_str(line)?;
+    let (Some(Target { kind, name }), Some(Profile { test }), Some(path)) = (target, profile, executable)
+    else {
+        return Ok(None);
+    };
+    let is = |what: &str| kind.iter().any(|kind| kind == what);
+    if is("test") {
+        return Ok(Some(Executable::Test(path)));
+    }
+    // Its own unit tests have its name too.
+    let is_load = is("bin") && !test && name == "plimsoll-load";
+    Ok(is_load.then_some(Executable::Load(path)))
 }
 
 #[cfg(test)]
@@ -108,11 +133,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_integration_tests_are_taken() {
-        let test = r#"{"reason":"compiler-artifact","target":{"kind":["test"]},"executable":"/t/storm-1"}"#;
-        assert_eq!(executable(test).unwrap(), Some("/t/storm-1".into()));
-        let library = r#"{"reason":"compiler-artifact","target":{"kind":["lib"]},"executable":"/t/lib-1"}"#;
-        assert_eq!(executable(library).unwrap(), None);
+    fn only_integration_tests_and_the_load_are_taken() {
+        let told = |kind: &str, name: &str, test: bool| {
+            let message = format!(
+                r#"{{"target":{{"kind":["{kind}"],"name":"{name}"}},"profile":{{"test":{test}}},"executable":"/t/x"}}"#
+            );
+            executable(&message).unwrap()
+        };
+        assert_eq!(told("test", "storm", true), Some(Executable::Test("/t/x".into())));
+        assert_eq!(told("bin", "plimsoll-load", false), Some(Executable::Load("/t/x".into())));
+        assert_eq!(told("bin", "plimsoll-load", true), None);
+        assert_eq!(told("bin", "plimsoll-bench", false), None);
+        assert_eq!(told("lib", "plimsoll_tests", true), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#).unwrap(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Runs the integration tests on other kernels, in virtual machines, with smaller numbers.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::binaries::Binaries;
 use super::record;
 use super::verdict::Run;
 use crate::tree::Tree;
-use crate::vm::{self, Job, JobFile, Request, RunResult};
+use crate::vm::{self, Boot, Job, JobFile, Request, RunResult};
 
 /// By what the numbers of the tests are divided: the guests have no KVM.
 const SCALE: u32 = 20;
@@ -20,42 +21,53 @@ const FOLDER: &str = "/job";
 /// A guest that takes longer than this has hung.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// Which guests are asked for.
-#[derive(Debug, Clone)]
-pub struct Guests {
-    /// Kernel versions such as `6.1`.
-    pub kernels: Vec<String>,
-    /// Hierarchies of cgroup v1 only.
-    pub cgroup_v1: bool,
+/// Boots each guest once and runs the tests that its filter leaves; the caller's work is done meanwhile.
+pub fn run<T>(
+    tree: &Tree,
+    binaries: &Binaries,
+    boots: Vec<Boot>,
+    meanwhile: impl FnOnce() -> T,
+) -> (T, Result<Vec<Run>>) {
+    let listed = match listed(binaries, boots) {
+        Ok(listed) if !listed.is_empty() => listed,
+        nothing => return (meanwhile(), nothing.map(|_| Vec::new())),
+    };
+    let (boots, tests): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
+    match vm::prepare(&Request { boots, artefacts: tree.target().join("vm"), job: job(binaries) }) {
+        Ok(guests) => {
+            let (done, results) = guests.run(meanwhile);
+            let told =
+                |results: Vec<_>| iter::zip(results, tests).map(|(one, tests)| told(one, tests)).collect();
+            (done, results.and_then(told))
+        }
+        Err(error) => (meanwhile(), Err(error)),
+    }
 }
 
-/// Boots each kernel once and runs the tests that the filter leaves.
-pub fn run(tree: &Tree, binaries: &Binaries, guests: &Guests, filter: &[String]) -> Result<Vec<Run>> {
-    let listed = binaries.list(filter)?;
-    if listed.is_empty() {
-        return Ok(Vec::new());
+/// The tests that each guest has; guests without any are left out.
+fn listed(binaries: &Binaries, boots: Vec<Boot>) -> Result<Vec<(Boot, Vec<String>)>> {
+    let mut listed = Vec::new();
+    for boot in boots {
+        let tests = binaries.list(&boot.filter)?;
+        if !tests.is_empty() {
+            listed.push((boot, tests));
+        }
     }
-    let results = vm::run(&Request {
-        kernels: guests.kernels.clone(),
-        filter: (!filter.is_empty()).then(|| filter.join(" ")),
-        cgroup_v1: guests.cgroup_v1,
-        artefacts: tree.target().join("vm"),
-        job: job(binaries),
-    })?;
-    results.into_iter().map(|result| told(result, guests.cgroup_v1, listed.clone())).collect()
+    Ok(listed)
 }
 
 /// What one guest's tests came to.
-fn told(result: RunResult, cgroup_v1: bool, listed: Vec<String>) -> Result<Run> {
+fn told(result: RunResult, listed: Vec<String>) -> Result<Run> {
     let passed = result.passed();
-    let RunResult { kernel, outcome, out, report, seconds, kernel_log } = result;
-    let place = format!("{kernel}{}", if cgroup_v1 { " v1" } else { "" });
-    eprintln!("    {place}: {outcome} after {seconds:.1} s; what it left is in {}", out.display());
+    let RunResult { boot, outcome, out, report, kernel_log } = result;
+    let place = boot.label();
+    eprintln!("    {place}: {outcome}; what it left is in {}", out.display());
     for line in kernel_log.iter().flat_map(|log| log.lines()) {
         eprintln!("    {place}: kernel: {line}");
     }
     let records = report.as_deref().map(record::read).transpose()?.unwrap_or_default();
-    Ok(Run { place, cgroup_v1, listed, records, broken: (!passed).then(|| outcome.to_string()) })
+    let broken = (!passed).then(|| outcome.to_string());
+    Ok(Run { place, cgroup_v1: boot.cgroup_v1, listed, records, broken })
 }
 
 fn job(binaries: &Binaries) -> Job {

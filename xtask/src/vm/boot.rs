@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
+use super::Boot;
 use super::kernel::Kernel;
 use super::need;
 use super::outcome::Outcome;
@@ -25,26 +26,24 @@ const GRACE: Duration = Duration::from_mins(1);
 
 /// Everything that one run of a guest is made of.
 #[derive(Debug)]
-pub struct Guest<'a> {
-    /// Stands before each line that the guest writes: `6.1`.
-    pub label: String,
+pub struct Guest {
+    /// What was asked for.
+    pub boot: Boot,
     /// The kernel to boot.
-    pub kernel: &'a Kernel,
+    pub kernel: Kernel,
     /// Its initrd.
     pub initrd: PathBuf,
     /// The root disk; never written to.
-    pub root: &'a Path,
+    pub root: PathBuf,
     /// The job as a tar.
-    pub job: &'a Path,
+    pub job: PathBuf,
     /// How long the job may run.
     pub limit: Duration,
-    /// Cgroup v1 hierarchies only, instead of cgroup2 only.
-    pub cgroup_v1: bool,
     /// Empty folder for what the run leaves.
     pub folder: PathBuf,
 }
 
-impl Guest<'_> {
+impl Guest {
     /// Boots the guest, prints what it writes, and tells how it ended.
     pub fn run(&self) -> Result<Outcome> {
         let mut qemu = self.start()?;
@@ -96,8 +95,8 @@ impl Guest<'_> {
         add(["-kernel".into(), self.kernel.image().into()]);
         add(["-initrd".into(), self.initrd.clone().into()]);
         add(["-append".into(), self.boot_arguments().into()]);
-        add(["-drive".into(), with_path("if=virtio,format=raw,snapshot=on,file=", self.root)]);
-        add(["-drive".into(), with_path("if=virtio,format=raw,readonly=on,file=", self.job)]);
+        add(["-drive".into(), with_path("if=virtio,format=raw,snapshot=on,file=", &self.root)]);
+        add(["-drive".into(), with_path("if=virtio,format=raw,readonly=on,file=", &self.job)]);
         add(["-serial".into(), with_path("file:", &self.folder.join("kmsg"))]);
         for (port, file) in
             [("out", PathBuf::from("/dev/stdout")), ("rc", self.folder.join("rc")), ("res", self.results())]
@@ -111,21 +110,23 @@ impl Guest<'_> {
     /// The kernel's command line; words of the form NAME=value reach the guest's init as variables. On a busy host the
     /// kernel measures its time stamp counter wrongly, up to twice too fast, and finds its timers broken.
     fn boot_arguments(&self) -> String {
-        let cgroup = if self.cgroup_v1 { "v1" } else { "v2" };
+        let cgroup = if self.boot.cgroup_v1 { "v1" } else { "v2" };
         format!(
             "console=ttyS0 quiet panic=-1 apparmor=0 lsm=landlock,lockdown,yama,bpf tsc=unstable \
-             no_timer_check VM_KERNEL={} VM_CGROUP={cgroup} VM_LIMIT={}",
-            self.kernel.version,
-            self.limit.as_secs()
+             no_timer_check VM_KERNEL={} VM_CGROUP={cgroup} VM_LIMIT={} VM_FILTER=\"{}\"",
+            self.boot.kernel,
+            self.limit.as_secs(),
+            self.boot.filter.join(" ")
         )
     }
 
     /// Prints what the guest writes, line by line as it comes.
     fn follow(&self, output: impl Read) {
         let mut lines = BufReader::new(output);
+        let label = self.boot.label();
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-            println!("[{}] {}", self.label, String::from_utf8_lossy(&line).trim_end());
+            println!("[{}] {}", label, String::from_utf8_lossy(&line).trim_end());
             line.clear();
         }
     }

@@ -32,7 +32,7 @@ pub struct JobFile {
 }
 
 /// Packs the job into the file `tar`, to be unpacked in the guest's root.
-pub fn pack(job: &Job, filter: Option<&str>, tar: &Path) -> Result<()> {
+pub fn pack(job: &Job, tar: &Path) -> Result<()> {
     let stage = tempfile::tempdir().context("make a temporary folder")?;
     let mut libraries = BTreeSet::new();
     for JobFile { host, guest } in &job.files {
@@ -51,10 +51,6 @@ pub fn pack(job: &Job, filter: Option<&str>, tar: &Path) -> Result<()> {
         files::link(&library, &stage.path().join(library.strip_prefix("/").unwrap_or(&library)))?;
     }
     files::write(&stage.path().join("job/run.sh"), &job.script)?;
-    files::write(
-        &stage.path().join("job/env"),
-        &format!("export VM_FILTER={}\n", quote(filter.unwrap_or(""))),
-    )?;
     let mut archive = need::program("tar")?;
     archive.args(["--create", "--dereference", "--owner=0", "--group=0", "--mode=a+rX", "--file"]).arg(tar);
     shell::output(archive.arg("--directory").arg(stage.path()).arg("."))?;
@@ -72,29 +68,15 @@ pub fn unpack(tar: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A word as a shell reads it back unchanged.
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_quoted_word_comes_back_from_the_shell() {
-        for word in ["", "storm", "it's $HOME `id`", "a\nb"] {
-            let script = format!("printf %s {}", quote(word));
-            let said = shell::output(need::program("sh").unwrap().arg("-c").arg(script)).unwrap();
-            assert_eq!(said, word);
-        }
-    }
 
     #[test]
     fn a_job_file_never_leaves_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let file = JobFile { host: folder.path().to_owned(), guest: PathBuf::from("../etc") };
         let job = Job { files: vec![file], script: String::new(), limit: Duration::ZERO };
-        assert!(pack(&job, None, &folder.path().join("job.tar")).is_err());
+        assert!(pack(&job, &folder.path().join("job.tar")).is_err());
     }
 }

@@ -16,9 +16,10 @@ mod root;
 mod stamp;
 
 use std::fs::File;
+use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
@@ -29,34 +30,48 @@ pub use job::{Job, JobFile};
 pub use need::needs;
 pub use outcome::Outcome;
 
-/// One job on some kernels.
+use crate::shell;
+
+/// One guest that is asked for.
 #[derive(Clone, Debug)]
-pub struct Request {
-    /// Versions such as `6.1`, each booted once.
-    pub kernels: Vec<String>,
-    /// Given to the job as `VM_FILTER`.
-    pub filter: Option<String>,
+pub struct Boot {
+    /// Version of its kernel such as `6.1`.
+    pub kernel: String,
     /// Guests with cgroup v1 hierarchies only, instead of cgroup2 only.
     pub cgroup_v1: bool,
+    /// Words that the job gets as `VM_FILTER`.
+    pub filter: Vec<String>,
+}
+
+impl Boot {
+    /// What tells it from the others: `6.12 v1`.
+    pub fn label(&self) -> String {
+        format!("{}{}", self.kernel, if self.cgroup_v1 { " v1" } else { "" })
+    }
+}
+
+/// One job in some guests.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The guests, in the order in which they are booted.
+    pub boots: Vec<Boot>,
     /// Folder for kernels, disks and results.
     pub artefacts: PathBuf,
     /// What the guests do.
     pub job: Job,
 }
 
-/// What became of the job on one kernel.
+/// What became of the job in one guest.
 #[derive(Clone, Debug)]
 pub struct RunResult {
-    /// Version of the kernel, as asked for.
-    pub kernel: String,
+    /// The guest that was asked for.
+    pub boot: Boot,
     /// How it ended.
     pub outcome: Outcome,
     /// Folder with the files that the job left in `VM_OUT`.
     pub out: PathBuf,
     /// The report (JSON lines), where the job wrote one.
     pub report: Option<PathBuf>,
-    /// From the start of QEMU to its end.
-    pub seconds: f64,
     /// The end of what the kernel said while the job ran, when that did not end with 0.
     pub kernel_log: Option<String>,
 }
@@ -68,25 +83,65 @@ impl RunResult {
     }
 }
 
-/// Runs the job on each kernel, side by side where the machine has room; results in the order of the request.
-pub fn run(request: &Request) -> Result<Vec<RunResult>> {
+/// Guests that wait to be booted, and the lock of what they are made of.
+#[derive(Debug)]
+pub struct Guests {
+    guests: Vec<Guest>,
+    _lock: File,
+}
+
+/// Makes all that the guests need.
+pub fn prepare(request: &Request) -> Result<Guests> {
     ensure!(cfg!(target_arch = "x86_64"), "test kernels run on x86-64 hosts only");
     let artefacts = &request.artefacts;
     files::create_folder(artefacts)?;
     let artefacts = artefacts.canonicalize().with_context(|| format!("look at {}", artefacts.display()))?;
-    let _lock = lock(&artefacts)?;
+    let lock = lock(&artefacts)?;
     let root = root::disk(&artefacts)?;
-    let kernels = request.kernels.iter().map(|version| Kernel::fetch(version, &artefacts));
-    let kernels = kernels.collect::<Result<Vec<_>>>()?;
     let tar = artefacts.join("job.tar");
-    job::pack(&request.job, request.filter.as_deref(), &tar)?;
-    let guests = kernels.iter().map(|kernel| guest(request, kernel, &root, &tar, &artefacts));
-    let guests = guests.collect::<Result<Vec<_>>>()?;
-    let mut results = Vec::new();
-    for together in guests.chunks(lanes::lanes()?) {
-        results.extend(side_by_side(together)?);
+    job::pack(&request.job, &tar)?;
+    let guest = |boot: &Boot| -> Result<Guest> {
+        let is_plain = |word: &String| {
+            word.chars().all(|letter| letter.is_ascii_alphanumeric() || "_:".contains(letter))
+        };
+        ensure!(
+            boot.filter.iter().all(is_plain),
+            "filter {:?}: names of tests have letters, digits, _ and :",
+            boot.filter
+        );
+        let kernel = Kernel::fetch(&boot.kernel, &artefacts)?;
+        let folder = artefacts.join("runs").join(boot.label().replace(' ', "-"));
+        files::create_empty_folder(&folder)?;
+        let initrd = initrd::initrd(&kernel, &artefacts)?;
+        let limit = request.job.limit;
+        let (boot, root, job) = (boot.clone(), root.clone(), tar.clone());
+        Ok(Guest { boot, kernel, initrd, root, job, limit, folder })
+    };
+    let guests = request.boots.iter().map(guest).collect::<Result<_>>()?;
+    Ok(Guests { guests, _lock: lock })
+}
+
+impl Guests {
+    /// Runs the job in each guest, side by side where the machine has room, and does the caller's work meanwhile, which
+    /// takes the room of one guest. Results are in the order of the request.
+    pub fn run<T>(&self, meanwhile: impl FnOnce() -> T) -> (T, Result<Vec<RunResult>>) {
+        let queue = Mutex::new(self.guests.iter().enumerate());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let lane = || iter::from_fn(next).map(|(place, guest)| (place, run_one(guest))).collect::<Vec<_>>();
+        thread::scope(|scope| {
+            let lanes: Vec<_> = (1..lanes::lanes()).map(|_| scope.spawn(lane)).collect();
+            let done = meanwhile();
+            let mut results = lane();
+            for lane in lanes {
+                match lane.join() {
+                    Ok(more) => results.extend(more),
+                    Err(_) => return (done, Err(anyhow!("a guest's thread panicked"))),
+                }
+            }
+            results.sort_by_key(|(place, _)| *place);
+            (done, results.into_iter().map(|(_, result)| result).collect())
+        })
     }
-    Ok(results)
 }
 
 /// One user of the artefacts at a time.
@@ -100,42 +155,10 @@ fn lock(artefacts: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn guest<'a>(
-    request: &Request,
-    kernel: &'a Kernel,
-    root: &'a Path,
-    job: &'a Path,
-    artefacts: &Path,
-) -> Result<Guest<'a>> {
-    let label = format!("{}{}", kernel.version, if request.cgroup_v1 { " v1" } else { "" });
-    let folder = artefacts.join("runs").join(label.replace(' ', "-"));
-    files::create_empty_folder(&folder)?;
-    let initrd = initrd::initrd(kernel, artefacts)?;
-    Ok(Guest {
-        label,
-        kernel,
-        initrd,
-        root,
-        job,
-        limit: request.job.limit,
-        cgroup_v1: request.cgroup_v1,
-        folder,
-    })
-}
-
-fn side_by_side(guests: &[Guest<'_>]) -> Result<Vec<RunResult>> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = guests.iter().map(|guest| scope.spawn(|| run_one(guest))).collect();
-        let ended = threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a guest's thread panicked"))?);
-        ended.collect()
-    })
-}
-
-fn run_one(guest: &Guest<'_>) -> Result<RunResult> {
-    let start = Instant::now();
-    let outcome = guest.run().with_context(|| format!("run the kernel {}", guest.label))?;
+fn run_one(guest: &Guest) -> Result<RunResult> {
+    let label = guest.boot.label();
+    let outcome = shell::step(&format!("virtual machine {label}"), || guest.run())
+        .with_context(|| format!("run the virtual machine {label}"))?;
     let out = guest.folder.join("out");
     let unpacked = job::unpack(&guest.results(), &out);
     // A guest that died may have died while it sent them.
@@ -145,11 +168,10 @@ fn run_one(guest: &Guest<'_>) -> Result<RunResult> {
     let report = Some(out.join("report.jsonl")).filter(|file| file.is_file());
     let failed = outcome != Outcome::Exited(0);
     Ok(RunResult {
-        kernel: guest.kernel.version.clone(),
+        boot: guest.boot.clone(),
         outcome,
         out,
         report,
-        seconds: start.elapsed().as_secs_f64(),
         kernel_log: failed.then(|| guest.kernel_log()).filter(|log| !log.is_empty()),
     })
 }

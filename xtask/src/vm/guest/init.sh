@@ -1,6 +1,6 @@
 #!/bin/sh
 # Process 1 of the guest: mounts, unpacks the job from the second disk, runs it, sends back its exit code and /job/out.
-# From the kernel's command line: VM_KERNEL, VM_CGROUP (v1 or v2), VM_LIMIT (seconds).
+# From the kernel's command line: VM_KERNEL, VM_CGROUP (v1 or v2), VM_LIMIT (seconds), VM_FILTER (words).
 # The port `out` can be opened once only: a job writes errors with >&2, never into /dev/stderr.
 export PATH=/usr/bin HOME=/root TERM=dumb LANG=C.UTF-8
 export VM_OUT=/job/out VM_REPORT=/job/out/report.jsonl
@@ -76,7 +76,6 @@ need mount --make-rshared /
 need ip link set lo up
 hostname plimsoll-vm
 need tar x -C / -f /dev/vdb
-. /job/env
 mkdir -p "$VM_OUT"
 cd /job || finish "guest set-up: no /job"
 dmesg -c >/dev/null
