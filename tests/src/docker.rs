@@ -18,11 +18,11 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
+    bridge::Bridge,
     busybox,
     cgroup::{self, PREFIX},
     host,
     process::{Daemon, kill_using},
-    sandbox::Bridge,
     wait,
 };
 

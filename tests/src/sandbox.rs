@@ -5,8 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     path::PathBuf,
-    process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -14,21 +13,14 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::CloneFlags;
 
-use crate::{cgroup::Cgroup, host, settings, wait};
+use crate::{
+    bridge::{Bridge, interface, ip, keep_quiet},
+    cgroup::Cgroup,
+    host, netkit, settings, wait,
+};
 
 /// How long nothing passes before it is at rest.
 const REST: Duration = Duration::from_millis(5);
-
-/// The host's address on a bridge.
-const HOST: &str = "10.214.0.1";
-
-static MADE: AtomicU32 = AtomicU32::new(0);
-
-/// A bridge in the host's namespace, without an address. Its end removes it.
-#[derive(Debug)]
-pub struct Bridge {
-    name: String,
-}
 
 /// A namespace with an interface `eth0`, and a cgroup whose processes are in it.
 #[derive(Debug)]
@@ -40,47 +32,12 @@ pub struct Sandbox {
     outside: String,
     /// Without IPv6, which speaks by itself.
     quiet: bool,
+    /// The cgroup above its own, if there is one.
+    _parent: Option<Cgroup>,
 }
 
 /// Counters of an interface: bytes and packets received, bytes and packets transmitted.
 pub type Counters = [u64; 4];
-
-impl Bridge {
-    /// A bridge of a name of its own.
-    pub fn new() -> Result<Self> {
-        let name = format!("plt{}b{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
-        ip(&["link", "add", &name, "type", "bridge", "mcast_snooping", "0"])?;
-        let bridge = Self { name };
-        keep_quiet(&bridge.name)?;
-        ip(&["link", "set", &bridge.name, "up"])?;
-        Ok(bridge)
-    }
-}
-
-impl Bridge {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Gives the host an address on it.
-    pub fn give_address(&self) -> Result<()> {
-        ip(&["addr", "add", &format!("{HOST}/24"), "dev", &self.name])
-    }
-
-    /// The host's address on it, once it has one.
-    #[must_use]
-    pub fn address(&self) -> &'static str {
-        HOST
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _gone_before = ip(&["link", "del", &self.name]);
-    }
-}
 
 impl Sandbox {
     /// A cgroup of that name, whose processes are on the bridge as `10.213.0.number` and `fd00:213::number`.
@@ -92,8 +49,23 @@ impl Sandbox {
 
     /// The same in a namespace that has a loopback interface alone.
     pub fn without_network(name: &str, number: u8) -> Result<Self> {
-        let sandbox = Self::with(name, number, || nix::sched::unshare(CloneFlags::CLONE_NEWNET))?;
+        Self::alone(Cgroup::create(name)?, None, number)
+    }
+
+    /// One whose cgroup is named like a container that no runtime knows, in a cgroup of that name.
+    pub fn container(name: &str, bridge: &Bridge, number: u8) -> Result<Self> {
+        let parent = Cgroup::create(name)?;
+        let cgroup = parent.child(&format!("test-{:060x}{number:04x}.scope", std::process::id()))?;
+        let mut sandbox = Self::alone(cgroup, Some(parent), number)?;
+        sandbox.connect(bridge)?;
+        Ok(sandbox)
+    }
+
+    fn alone(cgroup: Cgroup, parent: Option<Cgroup>, number: u8) -> Result<Self> {
+        let sandbox = Self::with(cgroup, parent, number, || nix::sched::unshare(CloneFlags::CLONE_NEWNET))?;
         sandbox.ip(&["link", "set", "lo", "up"])?;
+        // Its addresses are its own at once: nobody else can have them.
+        sandbox.shell("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad")?;
         Ok(sandbox)
     }
 
@@ -101,23 +73,28 @@ impl Sandbox {
     pub fn silent(name: &str, number: u8) -> Result<Self> {
         let mut sandbox = Self::without_network(name, number)?;
         sandbox.quiet = true;
-        let shell = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6";
-        host::run(sandbox.command("sh")?.args(["-c", shell]))?;
+        sandbox.shell("echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")?;
         Ok(sandbox)
+    }
+
+    fn shell(&self, line: &str) -> Result<()> {
+        host::run(self.command("sh")?.args(["-c", line])).map(drop)
     }
 
     /// Another cgroup in the same namespace.
     pub fn member(&self, name: &str) -> Result<Self> {
         let namespace = self.namespace()?;
-        Self::with(name, self.number, move || nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET))
+        Self::with(Cgroup::create(name)?, None, self.number, move || {
+            nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET)
+        })
     }
 
     fn with(
-        name: &str,
+        cgroup: Cgroup,
+        parent: Option<Cgroup>,
         number: u8,
         mut enter: impl FnMut() -> nix::Result<()> + Send + Sync + 'static,
     ) -> Result<Self> {
-        let cgroup = Cgroup::create(name)?;
         let mut command = Command::new("sleep");
         let procs = File::options().write(true).open(cgroup.path().join("cgroup.procs"))?;
         // SAFETY: between fork and exec, plain system calls on the child itself.
@@ -128,8 +105,8 @@ impl Sandbox {
             });
         }
         let holder = command.arg("100000").stdin(Stdio::null()).spawn().context("hold a namespace")?;
-        let outside = format!("plt{}v{}", process::id() % 100_000, MADE.fetch_add(1, Relaxed));
-        Ok(Self { cgroup, holder, number, outside, quiet: false })
+        let outside = interface("v");
+        Ok(Self { cgroup, holder, number, outside, quiet: false, _parent: parent })
     }
 
     /// Joins it to a bridge, by a pair whose host's end nothing passes before it is up.
@@ -137,18 +114,22 @@ impl Sandbox {
         let (pid, outside) = (self.pid().to_string(), self.outside.clone());
         ip(&["link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
         keep_quiet(&outside)?;
-        ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
+        ip(&["link", "set", &outside, "master", bridge.name(), "up"])?;
         self.set_up()
     }
 
     /// The same in Docker's way: both ends are made outside, and one is moved.
     pub fn connect_by_moving(&mut self, bridge: &Bridge) -> Result<()> {
-        let (pid, outside) = (self.pid().to_string(), self.outside.clone());
-        let moved = format!("{outside}m");
-        ip(&["link", "add", &outside, "type", "veth", "peer", "name", &moved])?;
-        [&outside, &moved].into_iter().try_for_each(|end| keep_quiet(end))?;
-        ip(&["link", "set", &outside, "master", &bridge.name, "up"])?;
-        ip(&["link", "set", &moved, "netns", &pid, "name", "eth0"])?;
+        let moved = interface("m");
+        ip(&["link", "add", &self.outside, "type", "veth", "peer", "name", &moved])?;
+        self.move_in(&moved, bridge)
+    }
+
+    /// Takes one end of a pair in, and puts the other on a bridge.
+    fn move_in(&self, inside: &str, bridge: &Bridge) -> Result<()> {
+        [&self.outside, inside].into_iter().try_for_each(keep_quiet)?;
+        ip(&["link", "set", &self.outside, "master", bridge.name(), "up"])?;
+        ip(&["link", "set", inside, "netns", &self.pid().to_string(), "name", "eth0"])?;
         self.set_up()
     }
 
@@ -156,7 +137,7 @@ impl Sandbox {
     fn set_up(&self) -> Result<()> {
         // One program for all: pairs come and go by the hundred.
         let number = self.number;
-        let six = if self.quiet { "" } else { "addr add fd00:213::N/64 dev eth0 nodad\n" };
+        let six = if self.quiet { "" } else { "addr add fd00:213::N/64 dev eth0\n" };
         let batch = format!(
             "addr add 10.213.0.N/24 dev eth0\naddr add 10.214.0.N/24 dev eth0\n{six}link set eth0 up\n"
         );
@@ -186,6 +167,16 @@ impl Sandbox {
         self.ip(&["addr", "add", &format!("10.213.0.{}/24", self.number), "dev", "eth0"])?;
         self.ip(&["link", "set", "eth0", "up"])?;
         Ok(true)
+    }
+
+    /// Joins it to a bridge by a netkit pair. `false` where this kernel has no such kind.
+    pub fn connect_by_netkit(&mut self, bridge: &Bridge) -> Result<bool> {
+        let inside = interface("k");
+        match netkit::add(&self.outside, &inside) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return Ok(false),
+            added => added.context("make a netkit pair")?,
+        }
+        self.move_in(&inside, bridge).map(|()| true)
     }
 
     /// Its process that keeps the namespace.
@@ -313,37 +304,6 @@ fn mode_of(kind: &str) -> &'static str {
     if kind == "ipvlan" { "l2" } else { "bridge" }
 }
 
-/// A veth pair whose ends are both in the host's namespace: one on a bridge, the other bare. Its end removes it.
-#[derive(Debug)]
-pub struct Trunk {
-    name: String,
-}
-
-impl Trunk {
-    /// One on that bridge.
-    pub fn on(bridge: &Bridge) -> Result<Self> {
-        let number = MADE.fetch_add(1, Relaxed);
-        let [name, other] = ["t", "u"].map(|end| format!("plt{}{end}{number}", process::id() % 100_000));
-        ip(&["link", "add", &name, "type", "veth", "peer", "name", &other])?;
-        let trunk = Self { name };
-        ip(&["link", "set", &other, "master", &bridge.name, "up"])?;
-        ip(&["link", "set", &trunk.name, "up"])?;
-        Ok(trunk)
-    }
-
-    /// The name of the bare end.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl Drop for Trunk {
-    fn drop(&mut self) {
-        let _gone_before = ip(&["link", "del", &self.name]);
-    }
-}
-
 /// Runs a load of packets in a cgroup and the host's network to the end.
 pub fn traffic_on_the_host(cgroup: &Cgroup, words: &[&str]) -> Result<()> {
     let shell = "echo 0 >cgroup.procs; exec \"$@\"";
@@ -372,14 +332,4 @@ impl Drop for Sink {
         let _ended_before = self.0.kill();
         let _status = self.0.wait();
     }
-}
-
-/// Has the kernel say nothing by itself at an interface.
-fn keep_quiet(interface: &str) -> Result<()> {
-    let file = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
-    fs::write(file, "1").with_context(|| format!("keep {interface} quiet"))
-}
-
-fn ip(words: &[&str]) -> Result<()> {
-    host::run(Command::new("ip").args(words)).map(drop)
 }

@@ -5,10 +5,11 @@ use std::{process::Child, thread, time::Duration};
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
     agent::Agent,
+    bridge::Bridge,
     page::Page,
     pins::Pins,
     report::Case,
-    sandbox::{Bridge, Counters, Sandbox},
+    sandbox::{Counters, Sandbox},
     settings, wait,
 };
 

@@ -5,12 +5,13 @@ use std::{fs::File, os::fd::OwnedFd, path::Path, process::Command};
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
     agent::Agent,
+    bridge::Bridge,
     cgroup::Hierarchy,
     foreign::{Foreign, Kind, Order, Place, attached},
     host,
     pins::Pins,
     report::Case,
-    sandbox::{Bridge, Sandbox},
+    sandbox::Sandbox,
     settings, wait,
 };
 

@@ -9,12 +9,13 @@ use std::{
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
     agent::Agent,
+    bridge::Bridge,
     cgroup::Cgroup,
     docker::{Docker, IMAGE},
     page::Page,
     pins::Pins,
     report::Case,
-    sandbox::{Bridge, Sandbox, traffic_on_the_host},
+    sandbox::{Sandbox, traffic_on_the_host},
     settings, wait,
 };
 

@@ -11,11 +11,12 @@ use nix::sys::signal::Signal;
 use plimsoll_tests::{
     accounts::{gauges, totals},
     agent::Agent,
+    bridge::Bridge,
     cgroup::Cgroup,
     host, http,
     pins::Pins,
     report::Case,
-    sandbox::{Bridge, Sandbox, Sink},
+    sandbox::{Sandbox, Sink},
     settings,
     storm::{Plan, Storm},
     terminal::Terminal,

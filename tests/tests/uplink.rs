@@ -6,11 +6,12 @@ use std::{fs, process::Command, thread, time::Duration};
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
     agent::Agent,
+    bridge::{Bridge, Trunk},
     cgroup::Cgroup,
     page::Page,
     pins::Pins,
     report::Case,
-    sandbox::{Bridge, Sandbox, Trunk, traffic_on_the_host},
+    sandbox::{Sandbox, traffic_on_the_host},
     settings,
 };
 
@@ -99,13 +100,17 @@ fn containers_and_the_host_are_what_the_uplink_counts() -> Result<()> {
 #[test]
 fn a_network_without_a_pair_is_told_by_sockets() -> Result<()> {
     Case::run("a_network_without_a_pair_is_told_by_sockets", |case| {
-        for kind in ["macvlan", "ipvlan"] {
+        for kind in ["macvlan", "ipvlan", "netkit"] {
             let (pins, bridge) = (Pins::new()?, Bridge::new()?);
             let trunk = Trunk::on(&bridge)?;
             let mut other = Sandbox::silent("above-other", 2)?;
             other.connect(&bridge)?;
             let mut above = Sandbox::silent("above", 3)?;
-            if !above.connect_above(trunk.name(), kind)? {
+            let is_connected = match kind {
+                "netkit" => above.connect_by_netkit(&bridge)?,
+                _ => above.connect_above(trunk.name(), kind)?,
+            };
+            if !is_connected {
                 // Which kernels have which is their builders' choice; one of them is in all.
                 case.prove("this kernel has macvlan", kind != "macvlan");
                 continue;

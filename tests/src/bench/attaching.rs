@@ -15,13 +15,7 @@ use super::{
     kernel::{Place, Program},
     section::Section,
 };
-use crate::{
-    agent::Agent,
-    http,
-    pins::Pins,
-    sandbox::{Bridge, Sandbox},
-    wait::PATIENCE,
-};
+use crate::{agent::Agent, bridge::Bridge, http, pins::Pins, sandbox::Sandbox, wait::PATIENCE};
 
 const PAIRS: usize = 100;
 /// How often the kernel's files are looked at.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::{
+    bridge::Bridge,
     pins::Pins,
-    sandbox::{Bridge, Sandbox, Sink},
+    sandbox::{Sandbox, Sink},
     wait,
 };
 
