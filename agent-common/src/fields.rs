@@ -27,3 +27,26 @@ macro_rules! kernel_fields {
         }
     };
 }
+
+/// The same for members of sockets and packets: a kernel that lacks one is not asked for TCP.
+#[macro_export]
+macro_rules! socket_fields {
+    ($apply:ident) => {
+        $apply! {
+            SOCK_COMMON: sock.__sk_common,
+            SOCK_PROTOCOL: sock.sk_protocol,
+            SOCK_CGROUP_DATA: sock.sk_cgrp_data,
+            CGROUP_DATA_CGROUP: sock_cgroup_data.cgroup,
+            REQUEST_COMMON: request_sock.__req_common,
+            COMMON_STATE: sock_common.skc_state,
+            COMMON_FAMILY: sock_common.skc_family,
+            COMMON_REMOTE4: sock_common.skc_daddr,
+            COMMON_LOCAL4: sock_common.skc_rcv_saddr,
+            COMMON_REMOTE6: sock_common.skc_v6_daddr,
+            COMMON_LOCAL6: sock_common.skc_v6_rcv_saddr,
+            PACKET_CONTROL: sk_buff.cb,
+            PACKET_INTERFACE: sk_buff.skb_iif,
+            CONTROL_SEGMENTS: tcp_skb_cb.tcp_gso_segs,
+        }
+    };
+}

@@ -7,6 +7,7 @@ pub mod command;
 pub mod event;
 pub mod fields;
 pub mod key;
+pub mod loopback;
 pub mod names;
 pub mod port;
 pub mod row;

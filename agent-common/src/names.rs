@@ -70,3 +70,5 @@ pub const LANE_MASK: &str = "LANE_MASK";
 pub const CSS_SET_PIDS: &str = "CSS_SET_PIDS";
 /// 1 where `mark_victim` gives the task (6.8 and later), 0 where it gives a pid.
 pub const OOM_HAS_TASK: &str = "OOM_HAS_TASK";
+/// 1 where `tcp_retransmit_skb` tells whether it was sent (6.15 and later), 0 where it tells only of those that were.
+pub const RETRANSMIT_HAS_ERROR: &str = "RETRANSMIT_HAS_ERROR";

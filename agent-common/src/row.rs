@@ -32,6 +32,16 @@ pub struct Row {
     pub untracked: u64,
     /// 1 where the row was made when `ROWS` had once had no room: what happened before is lost.
     pub late: u64,
+    /// TCP connections opened: those that left CLOSE for SYN-SENT. No TCP word counts connections over loopback.
+    pub tcp_opened: u64,
+    /// TCP connections accepted: those that left SYN-RECEIVED for ESTABLISHED.
+    pub tcp_accepted: u64,
+    /// TCP segments sent again.
+    pub tcp_retransmitted: u64,
+    /// TCP resets sent.
+    pub tcp_resets_sent: u64,
+    /// TCP resets received.
+    pub tcp_resets_received: u64,
     /// Counts nothing: what a layout to come appends.
     #[cfg(feature = "next-layout")]
     pub appended: u64,
@@ -45,7 +55,7 @@ unsafe impl aya::Pod for Row {}
 
 impl Row {
     /// 64-bit words in a row. A new layout appends words and never moves one: rows of older layouts are read as they are.
-    pub const WORDS: usize = 14 + cfg!(feature = "next-layout") as usize;
+    pub const WORDS: usize = 19 + cfg!(feature = "next-layout") as usize;
     /// The first word that is a counter and goes into a fold; those before are gauges.
     pub const FIRST_COUNTER: usize = 2;
     /// A cgroup in which nothing has happened.
@@ -64,6 +74,11 @@ impl Row {
         moved_out: 0,
         untracked: 0,
         late: 0,
+        tcp_opened: 0,
+        tcp_accepted: 0,
+        tcp_retransmitted: 0,
+        tcp_resets_sent: 0,
+        tcp_resets_received: 0,
         #[cfg(feature = "next-layout")]
         appended: 0,
     };
@@ -86,6 +101,11 @@ impl Row {
             moved_out: self.moved_out + other.moved_out,
             untracked: self.untracked + other.untracked,
             late: self.late + other.late,
+            tcp_opened: self.tcp_opened + other.tcp_opened,
+            tcp_accepted: self.tcp_accepted + other.tcp_accepted,
+            tcp_retransmitted: self.tcp_retransmitted + other.tcp_retransmitted,
+            tcp_resets_sent: self.tcp_resets_sent + other.tcp_resets_sent,
+            tcp_resets_received: self.tcp_resets_received + other.tcp_resets_received,
             #[cfg(feature = "next-layout")]
             appended: self.appended + other.appended,
         }

@@ -41,4 +41,9 @@ entries! {
     on_populated, S_POPULATED, "cgroup_notify_populated";
     on_frozen, S_FROZEN, "cgroup_notify_frozen";
     on_oom, S_OOM, "mark_victim";
+    on_tcp_state, S_TCP_STATE, "inet_sock_set_state";
+    on_retransmit, S_RETRANSMIT, "tcp_retransmit_skb";
+    on_synack, S_SYNACK, "tcp_retransmit_synack";
+    on_send_reset, S_SEND_RESET, "tcp_send_reset";
+    on_got_reset, S_GOT_RESET, "tcp_receive_reset";
 }

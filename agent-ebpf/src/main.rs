@@ -1,4 +1,4 @@
-//! Plimsoll's kernel programs: they count tasks and bytes per cgroup, and tell of cgroups that come and go.
+//! Plimsoll's kernel programs: they count tasks, bytes and TCP connections per cgroup, and tell of cgroups that come and go.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -22,6 +22,7 @@ mod net;
 mod oom;
 mod probe;
 mod task;
+mod tcp;
 
 /// The kernel refuses longer SPDX forms.
 #[unsafe(link_section = "license")]

@@ -32,9 +32,9 @@ const PASS: i32 = 1;
 /// Bytes of an Ethernet header; at sockets, where the packet begins behind it, it is counted all the same.
 const ETHERNET: u32 = 14;
 /// `LOOPBACK_IFINDEX`, include/net/flow.h: the same in every network namespace.
-const LOOPBACK: u32 = 1;
+pub const LOOPBACK: u32 = 1;
 /// The root of cgroup2: the kernel's own packets are its.
-const ROOT: u64 = 1;
+pub const ROOT: u64 = 1;
 /// All headers have more from where they are looked at. With 1, the compiler would compare addresses by their lower halves,
 /// which the verifier refuses.
 const BEHIND: usize = 4;

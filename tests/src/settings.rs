@@ -46,12 +46,18 @@ pub fn kernel() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }
 
+/// Whether the running kernel is that version or a later one.
+#[must_use]
+pub fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let release = kernel();
+    let mut parts = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (parts.next(), parts.next()) >= (Some(major), Some(minor))
+}
+
 /// Whether this kernel has tcx links: 6.6 is the first.
 #[must_use]
 pub fn has_tcx() -> bool {
-    let release = kernel();
-    let mut parts = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    (parts.next(), parts.next()) >= (Some(6), Some(6))
+    kernel_is_at_least(6, 6)
 }
 
 /// The program that `variable` names, else the one that cargo built beside this test.

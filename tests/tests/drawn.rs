@@ -15,12 +15,12 @@ use anyhow::{Context as _, Result};
 use dashboard::{Choice, Dashboard, Panel, Variable};
 use plimsoll_tests::{
     agent::Agent,
+    bridge::Bridge,
     docker::{Docker, IMAGE},
     host,
     pins::Pins,
     prometheus::Prometheus,
     report::Case,
-    sandbox::Bridge,
     wait,
 };
 use serde_json::Value;
@@ -31,7 +31,7 @@ const RULES: &str = include_str!("../../dashboards/rules/plimsoll.rules.yml");
 const RULE_TESTS: &str = include_str!("../../dashboards/rules/plimsoll.test.yml");
 
 /// Panels that rightly show nothing but zeros over a healthy agent and the containers here, and why.
-const ZERO: [(&str, &str); 11] = [
+const ZERO: [(&str, &str); 15] = [
     ("Agents down", "the agent runs"),
     ("Events lost", "the ring buffer is larger than what happens here"),
     ("Events lost over time", "the ring buffer is larger than what happens here"),
@@ -43,6 +43,10 @@ const ZERO: [(&str, &str); 11] = [
     ("Thread creations per container", "busybox has no threads"),
     ("Network errors and drops", "a veth pair makes none"),
     ("Bytes that no program saw", "the agent may be there before the first packet"),
+    ("TCP connections accepted per container", "nobody listens in these containers"),
+    ("TCP segments sent again per container", "nothing is lost on the way"),
+    ("TCP of the host", "neither is anything lost, nor does anybody listen"),
+    ("TCP per workload", "neither is anything lost, nor does anybody listen"),
 ];
 
 /// How long the panels may take to show something.
@@ -50,7 +54,7 @@ const DRAWN: Duration = Duration::from_secs(40);
 
 /// Every kind of exit, and a subshell that the OOM killer ends before anything else in the container.
 const BUSY: &str = "while true; do true; false; sleep 9 & kill $!; wait; ping -c 1 -w 1 $HOST_ADDRESS; \
-    (echo 1000 >/proc/self/oom_score_adj; x=$(seq 1 9999999)); sleep 0.2; done";
+    nc -w 1 $HOST_ADDRESS 9 </dev/null; (echo 1000 >/proc/self/oom_score_adj; x=$(seq 1 9999999)); sleep 0.2; done";
 /// What shares the network of another.
 const SIDECAR: &str = "while true; do ping -c 1 -w 1 $HOST_ADDRESS; sleep 0.2; done";
 const STILL: &str = "sleep 1000 & sleep 1000 & sleep 1000 & wait";

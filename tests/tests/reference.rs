@@ -7,9 +7,10 @@ use plimsoll_tests::{agent::Agent, pins::Pins, report::Case};
 
 const REFERENCE: &str = include_str!("../../docs/metrics.md");
 /// Where the exporter names its families.
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     include_str!("../../agent/src/exporter/families.rs"),
     include_str!("../../agent/src/exporter/families/network.rs"),
+    include_str!("../../agent/src/exporter/families/tcp.rs"),
     include_str!("../../agent/src/exporter/own.rs"),
 ];
 

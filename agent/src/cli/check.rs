@@ -73,8 +73,9 @@ impl Arguments {
     pub(super) fn run(self) -> Result<ExitCode> {
         let config = Config::load(self.config.as_deref())?;
         let mut lines = vec![privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)];
-        lines.extend(program_lines());
-        lines.extend(tap_lines(&config));
+        let cgroup2 = counts_cgroup2(&config);
+        lines.extend(program_lines(cgroup2));
+        lines.extend(tap_lines(cgroup2));
         lines.push(memory_line(self.possible_cpus));
         lines.extend(docker_lines(&config));
         if self.json {
@@ -114,8 +115,14 @@ fn pins_line(bpffs: &std::path::Path) -> Line {
     }
 }
 
-fn program_lines() -> Vec<Line> {
-    match host_plan() {
+/// Whether the cgroups that are counted are cgroup2's.
+fn counts_cgroup2(config: &Config) -> bool {
+    let counted = Hierarchies::read().map_err(Into::into).and_then(|found| app::counted(&found, config));
+    counted.is_ok_and(|counted| counted.hierarchy_id == 0)
+}
+
+fn program_lines(cgroup2: bool) -> Vec<Line> {
+    match host_plan(cgroup2) {
         Err(error) => vec![line("kernel programs", State::Missing, error.to_string())],
         Ok(plan) => plan
             .into_iter()
@@ -129,9 +136,7 @@ fn program_lines() -> Vec<Line> {
     }
 }
 
-fn tap_lines(config: &Config) -> Vec<Line> {
-    let counted = Hierarchies::read().map_err(Into::into).and_then(|found| app::counted(&found, config));
-    let cgroup2 = counted.is_ok_and(|counted| counted.hierarchy_id == 0);
+fn tap_lines(cgroup2: bool) -> Vec<Line> {
     let kernel = version(&release());
     let lines = TAPS.iter().map(|tap| match taps::left_out(tap.place, kernel, cgroup2) {
         None => line(tap.feature, State::Ok, tap.place.hook()),

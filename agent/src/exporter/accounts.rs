@@ -95,6 +95,7 @@ impl<'a> From<&'a Account> for Row<'a> {
             exits_signal,
             oom_kills,
             network: passed,
+            tcp: _,
         } = totals;
         // Absent is not 0.
         let [received, transmitted] =

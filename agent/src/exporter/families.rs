@@ -2,6 +2,7 @@
 //! Data only: how they are written is in [`super::text`].
 
 mod network;
+mod tcp;
 
 use std::time::SystemTime;
 
@@ -71,7 +72,7 @@ pub(super) const fn counter(name: &'static str, help: &'static str, read: Read) 
 /// A family of the page by its place.
 #[must_use]
 pub fn family(place: usize) -> Option<&'static Family> {
-    FAMILIES.get(place).or_else(|| network::FAMILIES.get(place - FAMILIES.len()))
+    [FAMILIES, network::FAMILIES, tcp::FAMILIES].into_iter().flatten().nth(place)
 }
 
 /// Those of tasks, in the order of the page. Names and help of `container_*` are cAdvisor's.

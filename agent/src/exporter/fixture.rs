@@ -13,7 +13,7 @@ use plimsoll_common::{
 
 use crate::ledger::snapshot::{
     Account, Gauges, Health, Identity, Interface, Kind, Network, NetworkSource, Node, Program, Shares,
-    Snapshot, Totals, Workload, WorkloadKind,
+    Snapshot, Tcp, Totals, Workload, WorkloadKind,
 };
 
 /// Strings as somebody who wants to break the page would choose them.
@@ -44,6 +44,13 @@ pub fn totals(seed: u64) -> Totals {
         exits_signal: seed + 5,
         oom_kills: seed + 6,
         network: [count(seed + 7), count(seed + 9)],
+        tcp: Tcp {
+            opened: Some(seed + 11),
+            accepted: Some(seed + 12),
+            retransmitted: Some(seed + 13),
+            resets_sent: Some(seed + 14),
+            resets_received: None,
+        },
     }
 }
 

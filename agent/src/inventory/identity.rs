@@ -42,6 +42,14 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Whether it is a container, with a name or without.
+    #[must_use]
+    pub const fn is_container(self) -> bool {
+        matches!(self, Self::Container | Self::Unresolved)
+    }
+}
+
 /// What a total is grouped by when its container is gone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Workload {

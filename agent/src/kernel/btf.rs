@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use btf::btf::{Btf, FlattenedType, Type};
-use plimsoll_common::{kernel_fields, names};
+use plimsoll_common::{kernel_fields, names, socket_fields};
 
 use super::{Error, programs::HOOKS};
 
@@ -17,15 +17,20 @@ pub struct Types {
     pub globals: Vec<(&'static str, u32)>,
     /// Tracepoints of the table that this kernel has, with the number of their arguments.
     pub tracepoints: BTreeMap<&'static str, usize>,
+    /// Whether it has what programs read of sockets; else what is missing.
+    pub sockets: Result<(), String>,
 }
+
+/// A global, and the member of a struct whose offset it holds.
+type Field = (&'static str, &'static str, &'static str);
 
 macro_rules! list {
     ($($global:ident: $structure:ident.$member:ident,)*) => {
-        /// Global, struct, member.
-        const FIELDS: &[(&str, &str, &str)] = &[$((stringify!($global), stringify!($structure), stringify!($member)),)*];
+        &[$((stringify!($global), stringify!($structure), stringify!($member)),)*]
     };
 }
-kernel_fields!(list);
+const FIELDS: &[Field] = kernel_fields!(list);
+const SOCKET_FIELDS: &[Field] = socket_fields!(list);
 
 impl Types {
     /// Reads what is needed from `path`.
@@ -36,13 +41,7 @@ impl Types {
         let error = |reason: String| Error::Btf { path: path.to_owned(), reason };
         let btf = Btf::from_file(path).map_err(|source| error(source.to_string()))?;
         let structures = Structures::of(&btf);
-        let mut globals = Vec::new();
-        for &(global, structure, member) in FIELDS {
-            let offset = structures
-                .offset(structure, member)
-                .ok_or_else(|| error(format!("no {structure}.{member}")))?;
-            globals.push((global, offset));
-        }
+        let mut globals = structures.offsets(FIELDS).map_err(error)?;
         let tracepoints = tracepoints(&btf);
         let subsys =
             structures.offset("css_set", "subsys").ok_or_else(|| error("no css_set.subsys".into()))?;
@@ -51,7 +50,10 @@ impl Types {
         }
         let oom_has_task = tracepoints.get("mark_victim").is_some_and(|arguments| *arguments > 1);
         globals.push((names::OOM_HAS_TASK, u32::from(oom_has_task)));
-        Ok(Self { globals, tracepoints })
+        let tells_errors = tracepoints.get("tcp_retransmit_skb").is_some_and(|arguments| *arguments > 2);
+        globals.push((names::RETRANSMIT_HAS_ERROR, u32::from(tells_errors)));
+        let sockets = structures.offsets(SOCKET_FIELDS).map(|offsets| globals.extend(offsets));
+        Ok(Self { globals, tracepoints, sockets })
     }
 }
 
@@ -70,6 +72,15 @@ impl<'a> Structures<'a> {
             }
         }
         Self { btf, named }
+    }
+
+    /// The offset of each, or what is missing.
+    fn offsets(&self, fields: &[Field]) -> Result<Vec<(&'static str, u32)>, String> {
+        let offset = |&(global, structure, member): &Field| {
+            let offset = self.offset(structure, member).ok_or_else(|| format!("no {structure}.{member}"));
+            Ok((global, offset?))
+        };
+        fields.iter().map(offset).collect()
     }
 
     fn offset(&self, structure: &str, member: &str) -> Option<u32> {
@@ -131,6 +142,8 @@ mod tests {
         assert!(value("TASK_TGID") > Some(0) && value("TASK_TGID") != value("TASK_PID"));
         assert!(value("CSS_SET_PIDS") > Some(0));
         assert!(types.tracepoints.contains_key("task_newtask"));
+        assert_eq!(types.sockets, Ok(()));
+        assert_ne!(value("COMMON_REMOTE4"), value("COMMON_LOCAL4"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Loader {
     pub fn attach(&mut self, mut plan: Vec<Decision>) -> Result<Vec<Decision>, Error> {
         for decision in plan.iter_mut().filter(|decision| decision.left_out.is_none()) {
             match self.attach_one(decision) {
-                Err(error) if decision.hook.need == Need::Optional => {
+                Err(error) if decision.hook.need != Need::Required => {
                     decision.left_out = Some(error.to_string());
                 }
                 result => result?,

@@ -19,6 +19,8 @@ pub struct Facts {
     pub btf: Result<(), String>,
     /// Tracepoints that the kernel has, with the number of their arguments.
     pub tracepoints: BTreeMap<&'static str, usize>,
+    /// Whether sockets are known by their containers; else why not.
+    pub sockets: Result<(), String>,
 }
 
 /// What becomes of one hook.
@@ -48,7 +50,7 @@ pub fn version(release: &str) -> Option<(u32, u32)> {
 /// # Errors
 /// A required program cannot run here: one sentence that says why and what to do.
 pub fn plan(facts: &Facts) -> Result<Vec<Decision>, Error> {
-    let Facts { release, btf, tracepoints } = facts;
+    let Facts { release, btf, .. } = facts;
     if version(release).is_some_and(|found| found < OLDEST) {
         let (major, minor) = OLDEST;
         return Err(Error::Refused(format!(
@@ -61,18 +63,20 @@ pub fn plan(facts: &Facts) -> Result<Vec<Decision>, Error> {
              distributions' are"
         )));
     }
-    HOOKS.iter().map(|hook| decide(hook, tracepoints)).collect()
+    HOOKS.iter().map(|hook| decide(hook, facts)).collect()
 }
 
-fn decide(hook: &'static Hook, tracepoints: &BTreeMap<&'static str, usize>) -> Result<Decision, Error> {
-    if tracepoints.contains_key(hook.tracepoint) {
-        return Ok(Decision { hook, left_out: None });
-    }
-    let reason = format!("this kernel has no tracepoint {}", hook.tracepoint);
-    match hook.need {
-        Need::Required => Err(Error::Refused(format!("{reason}: {} cannot be counted", hook.feature))),
-        Need::Optional => Ok(Decision { hook, left_out: Some(reason) }),
-    }
+fn decide(hook: &'static Hook, facts: &Facts) -> Result<Decision, Error> {
+    let there = facts.tracepoints.contains_key(hook.tracepoint);
+    let missing = (!there).then(|| format!("this kernel has no tracepoint {}", hook.tracepoint));
+    let left_out = match (hook.need, missing) {
+        (Need::Required, Some(reason)) => {
+            return Err(Error::Refused(format!("{reason}: {} cannot be counted", hook.feature)));
+        }
+        (Need::Sockets, missing) => missing.or_else(|| facts.sockets.clone().err()),
+        (_, missing) => missing,
+    };
+    Ok(Decision { hook, left_out })
 }
 
 #[cfg(test)]
@@ -81,7 +85,7 @@ mod tests {
 
     fn facts() -> Facts {
         let tracepoints = HOOKS.iter().map(|hook| (hook.tracepoint, 2)).collect();
-        Facts { release: "6.1.0-47-cloud-amd64".into(), btf: Ok(()), tracepoints }
+        Facts { release: "6.1.0-47-cloud-amd64".into(), btf: Ok(()), tracepoints, sockets: Ok(()) }
     }
 
     #[test]
@@ -104,6 +108,16 @@ mod tests {
         let plan = plan(&facts).unwrap();
         let decision = plan.iter().find(|decision| decision.hook.program == "transfer").unwrap();
         assert!(decision.left_out.as_ref().unwrap().contains("cgroup_transfer_tasks"));
+    }
+
+    #[test]
+    fn what_needs_sockets_is_left_out_where_they_are_nobodys() {
+        let facts = Facts { sockets: Err("no cgroup2".into()), ..facts() };
+        let plan = plan(&facts).unwrap();
+        let left_out: Vec<_> = plan.iter().filter(|decision| decision.left_out.is_some()).collect();
+        assert_eq!(left_out.len(), 5);
+        assert!(left_out.iter().all(|decision| decision.hook.program.starts_with("tcp_")));
+        assert_eq!(left_out[0].left_out.as_deref(), Some("no cgroup2"));
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub enum Need {
     Required,
     /// Left out with a reason.
     Optional,
+    /// The same; and it needs sockets that are known by their containers.
+    Sockets,
 }
 
 /// One program on one tracepoint: an entry program that is attached, and the one in its slot that works.
@@ -52,6 +54,11 @@ pub const HOOKS: &[Hook] = hooks! {
     "populated", "on_populated", "S_POPULATED", "cgroup_notify_populated", Optional, "cgroups without a task";
     "frozen", "on_frozen", "S_FROZEN", "cgroup_notify_frozen", Optional, "paused containers (cgroup2)";
     "oom", "on_oom", "S_OOM", "mark_victim", Optional, "choices of the OOM killer";
+    "tcp_state", "on_tcp_state", "S_TCP_STATE", "inet_sock_set_state", Sockets, "TCP connections opened and accepted";
+    "tcp_retransmit", "on_retransmit", "S_RETRANSMIT", "tcp_retransmit_skb", Sockets, "TCP segments sent again";
+    "tcp_synack", "on_synack", "S_SYNACK", "tcp_retransmit_synack", Sockets, "answers to new TCP connections sent again";
+    "tcp_send_reset", "on_send_reset", "S_SEND_RESET", "tcp_send_reset", Sockets, "TCP resets sent";
+    "tcp_got_reset", "on_got_reset", "S_GOT_RESET", "tcp_receive_reset", Sockets, "TCP resets received";
     "newtask", "on_newtask", "S_NEWTASK", "task_newtask", Required, "births of processes and threads";
 };
 

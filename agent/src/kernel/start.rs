@@ -1,6 +1,7 @@
 //! Starting: adopt what is pinned, hand it over to other programs, or build it anew.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -22,6 +23,7 @@ use super::{
     plan::{Decision, Facts, plan, release},
     programs::{COMMANDS, HOOKS, Hook, ITERATOR, Need},
     selftest, statuses, sys,
+    taps::NO_CGROUP2,
     veths::lane_mask,
 };
 
@@ -272,7 +274,7 @@ fn attach(loader: &mut Loader, plan: Vec<Decision>, options: &Options) -> Result
 
 fn load(options: &Options, directory: &Path) -> Result<(Loader, Vec<Decision>), Error> {
     let types = types()?;
-    let plan = plan(&facts(Ok(&types)))?;
+    let plan = plan(&facts(Ok(&types), options.cgroup2.is_some()))?;
     let mut globals = types.globals;
     globals.push((names::HIERARCHY_ID, options.hierarchy_id));
     globals.push((names::LANE_MASK, lane_mask()?));
@@ -289,21 +291,21 @@ fn types() -> Result<Types, Error> {
     Types::read(Path::new(VMLINUX))
 }
 
-/// What the plan depends on, from this host.
-fn facts(types: Result<&Types, &Error>) -> Facts {
-    let release = release();
-    match types {
-        Ok(types) => Facts { release, btf: Ok(()), tracepoints: types.tracepoints.clone() },
-        Err(error) => {
-            Facts { release, btf: Err(error.to_string()), tracepoints: std::collections::BTreeMap::new() }
-        }
-    }
+/// What the plan depends on, from this host; `cgroup2`: whether containers are in cgroups of that.
+fn facts(types: Result<&Types, &Error>, cgroup2: bool) -> Facts {
+    let (btf, tracepoints, sockets) = match types {
+        Ok(types) => (Ok(()), types.tracepoints.clone(), types.sockets.clone()),
+        Err(error) => (Err(error.to_string()), BTreeMap::new(), Ok(())),
+    };
+    let sockets = sockets.map_err(|missing| format!("this kernel's types have {missing}"));
+    let sockets = if cgroup2 { sockets } else { Err(NO_CGROUP2.to_owned()) };
+    Facts { release: release(), btf, tracepoints, sockets }
 }
 
-/// What this host's kernel allows, without loading anything.
+/// What this host's kernel allows, without loading anything; `cgroup2`: whether containers are in cgroups of that.
 ///
 /// # Errors
 /// It cannot run what nothing works without.
-pub fn host_plan() -> Result<Vec<Decision>, Error> {
-    plan(&facts(types().as_ref()))
+pub fn host_plan(cgroup2: bool) -> Result<Vec<Decision>, Error> {
+    plan(&facts(types().as_ref(), cgroup2))
 }

@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    programs::{HOOKS, TAPS},
+    programs::{HOOKS, Need, TAPS},
     sys,
-    taps::reason,
+    taps::{NO_CGROUP2, reason},
 };
 
 /// One program of a set of pins.
@@ -40,8 +40,9 @@ pub fn statuses(directory: &Path, hierarchy_id: u32) -> Vec<Status> {
     let hooks = HOOKS.iter().map(|hook| Status {
         program: hook.program,
         hook: format!("tp_btf/{}", hook.tracepoint),
-        entry: entry(directory, hook.entry, true).map_err(|_| {
-            format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint)
+        entry: entry(directory, hook.entry, true).map_err(|_| match hook.need {
+            Need::Sockets if hierarchy_id != 0 => format!("not attached: {NO_CGROUP2}"),
+            _ => format!("not attached: this kernel lacks {}, or refused the program", hook.tracepoint),
         }),
     });
     let taps = TAPS.iter().map(|tap| Status {

@@ -72,7 +72,8 @@ impl Loader {
 /// Why there is no program at interfaces.
 const NO_TCX: &str = "this kernel has no tcx links (6.6 has): bytes come from the interfaces' own counters";
 /// Why there is no program at sockets.
-const NO_CGROUP2: &str = "containers are in no cgroup of cgroup2, and the kernel knows sockets by that alone";
+pub(super) const NO_CGROUP2: &str =
+    "containers are in no cgroup of cgroup2, and the kernel knows sockets by that alone";
 
 /// First kernel with tcx links.
 const TCX: (u32, u32) = (6, 6);

@@ -365,8 +365,7 @@ impl Book {
     /// Whether an account is a container's.
     #[must_use]
     pub fn is_container(&self, account: u64) -> bool {
-        let kind = self.accounts.get(&account).map(|entry| entry.identity.kind);
-        matches!(kind, Some(Kind::Container | Kind::Unresolved))
+        self.accounts.get(&account).is_some_and(|entry| entry.identity.kind.is_container())
     }
 
     /// Live cgroups that look like a container's and have no name.

@@ -14,7 +14,7 @@ use super::{
     meter::{CGROUPS, CONTAINERS, Meter},
     proc_list,
     record::Action,
-    snapshot::{Health, Program, Snapshot, Workload},
+    snapshot::{Health, Program, Snapshot, Tcp, Workload},
     traffic::{Counted, by_account},
 };
 use crate::{
@@ -266,7 +266,8 @@ impl Clerk {
         let mut health = self.health(rows.len(), folded.len())?;
         health.maps.extend(self.meter.fill(&counted)?);
         let networks = self.meter.lines.networks(&counted, &own);
-        let reading = Reading { taken, rows, folded, degraded, counted, networks };
+        let tcp = Tcp::nothing(&health.programs);
+        let reading = Reading { taken, rows, folded, degraded, counted, networks, tcp };
         Ok(compose(&self.book, &reading, &mut self.files, health))
     }
 

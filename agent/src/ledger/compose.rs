@@ -11,7 +11,7 @@ use super::{
     book::Book,
     meter::{CGROUPS, CONTAINERS, HOST, NOBODY},
     record::{Entry, Member},
-    snapshot::{Account, Gauges, Health, Kind, Network, Node, Shares, Snapshot, Totals},
+    snapshot::{Account, Gauges, Health, Network, Node, Shares, Snapshot, Tcp, Totals},
     traffic::{self, Counted},
 };
 use crate::cgroup::{self, Hierarchies, Hierarchy, Limits};
@@ -34,6 +34,15 @@ pub struct Reading {
     pub counted: Counted,
     /// What passed the interfaces of each account.
     pub networks: HashMap<u64, Network>,
+    /// Nothing, of what is counted of TCP.
+    pub tcp: Tcp,
+}
+
+impl Reading {
+    /// What a row says, bytes aside.
+    fn totals(&self, row: Row) -> Totals {
+        Totals { tcp: self.tcp.with(&row), ..row.into() }
+    }
 }
 
 /// Where cgroup files are.
@@ -58,7 +67,7 @@ pub fn compose(book: &Book, reading: &Reading, files: &mut Files, health: Health
     }
     let mut workloads: BTreeMap<_, Totals> = BTreeMap::new();
     for (workload, key) in book.workloads() {
-        let dead = Totals::from(reading.folded.get(key).copied().unwrap_or_default());
+        let dead = reading.totals(reading.folded.get(key).copied().unwrap_or_default());
         let network = reading.counted.ports.get(&port_key(*key, b""));
         let network = network.map_or_else(Default::default, |port| traffic::totals(&port.flows));
         workloads.insert(workload.clone(), Totals { network, ..dead });
@@ -123,7 +132,7 @@ fn account(
             threads_max: threads_max(),
             degraded,
         }),
-        totals: Totals { network: passed, ..row.into() },
+        totals: Totals { network: passed, ..reading.totals(row) },
         last_seen: entry.died.unwrap_or(reading.taken),
         network,
     }
@@ -136,9 +145,7 @@ fn node(reading: &Reading, accounts: &[Account]) -> Node {
         port.map_or_else(Default::default, |port| traffic::totals(&port.flows))
     };
     let live = |is_container: bool| {
-        let of_kind = |account: &&Account| {
-            matches!(account.identity.kind, Kind::Container | Kind::Unresolved) == is_container
-        };
+        let of_kind = |account: &&Account| account.identity.kind.is_container() == is_container;
         let passed = accounts.iter().filter(of_kind).map(|account| account.totals.network);
         passed.fold(Default::default(), traffic::sum)
     };
@@ -149,7 +156,7 @@ fn node(reading: &Reading, accounts: &[Account]) -> Node {
     Node {
         processes: sum.processes.try_into().unwrap_or_default(),
         threads: sum.threads.try_into().unwrap_or_default(),
-        totals: sum.into(),
+        totals: reading.totals(sum),
         network: Shares {
             containers: traffic::sum(live(true), port(CONTAINERS)),
             cgroups: traffic::sum(live(false), port(CGROUPS)),

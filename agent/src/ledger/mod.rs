@@ -12,6 +12,7 @@ mod owner;
 mod proc_list;
 mod record;
 pub mod snapshot;
+mod tcp;
 mod traffic;
 
 pub use self::{

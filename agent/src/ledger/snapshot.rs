@@ -8,6 +8,7 @@ use plimsoll_common::{
     traffic::{Count, Traffic},
 };
 
+pub use super::tcp::Tcp;
 pub use crate::inventory::{Identity, Kind, Workload, WorkloadKind};
 
 /// Everything the agent knows at one moment.
@@ -125,14 +126,25 @@ pub struct Totals {
     pub oom_kills: u64,
     /// Received and transmitted, by whatever counts it.
     pub network: [Count; 2],
+    /// What TCP did.
+    pub tcp: Tcp,
 }
 
 impl Totals {
     /// The sum of two.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
-        let Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, network } =
-            other;
+        let Self {
+            forks,
+            thread_creations,
+            execs,
+            exits_ok,
+            exits_error,
+            exits_signal,
+            oom_kills,
+            network,
+            tcp,
+        } = other;
         let [received, transmitted] = self.network;
         Self {
             forks: self.forks + forks,
@@ -143,15 +155,17 @@ impl Totals {
             exits_signal: self.exits_signal + exits_signal,
             oom_kills: self.oom_kills + oom_kills,
             network: [received.plus(network[0]), transmitted.plus(network[1])],
+            tcp: self.tcp.plus(*tcp),
         }
     }
 }
 
 impl From<Row> for Totals {
+    /// What a row says of tasks.
     fn from(row: Row) -> Self {
         let Row { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, .. } = row;
-        let network = [Count::default(); 2];
-        Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, network }
+        let rest = Self::default();
+        Self { forks, thread_creations, execs, exits_ok, exits_error, exits_signal, oom_kills, ..rest }
     }
 }
 

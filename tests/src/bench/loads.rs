@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cgroup::Cgroup, host, settings};
+use crate::{bridge::Bridge, cgroup::Cgroup, host, sandbox::Sandbox, settings};
 
 /// A load that makes certain programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +19,23 @@ pub enum Load {
     Cgroups,
     /// A cgroup with a process is frozen and thawed.
     Freezes,
+    /// TCP connections from one network namespace to another.
+    Connections,
+    /// The same to a port where nobody listens.
+    Refusals,
 }
 
 impl Load {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Forks, Self::Execs, Self::Moves, Self::Cgroups, Self::Freezes];
+    pub const ALL: [Self; 7] = [
+        Self::Forks,
+        Self::Execs,
+        Self::Moves,
+        Self::Cgroups,
+        Self::Freezes,
+        Self::Connections,
+        Self::Refusals,
+    ];
 
     /// Runs it once, in and below a cgroup.
     pub fn run(self, cgroup: &Cgroup) -> Result<()> {
@@ -41,8 +53,19 @@ impl Load {
                 (0..25).try_for_each(|_| child.freeze().map(drop))
             }
             Self::Freezes => Ok(()),
+            Self::Connections => connect("connections", 300),
+            Self::Refusals => connect("closed", 300),
         }
     }
+}
+
+/// A load of connections between two namespaces made for it.
+fn connect(mode: &str, count: u32) -> Result<()> {
+    let bridge = Bridge::new()?;
+    let [from, to] = [1, 2].map(|number| Sandbox::new(&format!("bench-{number}"), &bridge, number));
+    let (from, to) = (from?, to?);
+    let _sink = to.sink()?;
+    from.traffic(&[mode, &to.ipv4(), &count.to_string()])
 }
 
 /// The load program, with one worker, to its end.

@@ -19,7 +19,7 @@ const ROUNDS: usize = 25;
 const AIM: f64 = 460.0;
 
 /// Programs, their tracepoints, and the load that makes them run.
-const HOOKS: [(&str, &str, Load); 9] = [
+const HOOKS: [(&str, &str, Load); 12] = [
     ("newtask", "task_newtask", Load::Forks),
     ("exit", "sched_process_exit", Load::Forks),
     ("exec", "sched_process_exec", Load::Execs),
@@ -29,6 +29,9 @@ const HOOKS: [(&str, &str, Load); 9] = [
     ("rmdir", "cgroup_rmdir", Load::Cgroups),
     ("release", "cgroup_release", Load::Cgroups),
     ("frozen", "cgroup_notify_frozen", Load::Freezes),
+    ("tcp_state", "inet_sock_set_state", Load::Connections),
+    ("tcp_send_reset", "tcp_send_reset", Load::Refusals),
+    ("tcp_got_reset", "tcp_receive_reset", Load::Refusals),
 ];
 
 /// One of our programs and what it is compared with.

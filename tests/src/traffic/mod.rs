@@ -6,7 +6,7 @@ mod sink;
 use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
-    os::fd::AsRawFd as _,
+    os::fd::AsRawFd,
     time::Duration,
 };
 
@@ -14,14 +14,18 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// Where the sink takes TCP connections and datagrams.
 pub const SINK: u16 = 5001;
+/// Where the sink takes connections only once they say something.
+const PATIENT: u16 = 5002;
 /// Where nobody listens.
 const CLOSED: u16 = 9;
-/// Bytes of one write of a bulk load.
+/// Bytes of one write or read of a bulk load.
 const CHUNK: usize = 64 << 10;
+/// Longer than the kernel waits before it answers a new connection again.
+const SILENCE: Duration = Duration::from_millis(1_800);
 
-const USAGE: &str = "usage: plimsoll-load traffic sink | tcp ADDR BYTES | connections ADDR COUNT | udp ADDR SIZE COUNT | \
-    flood ADDR SIZE COUNT | udp-gso ADDR SEGMENT SEGMENTS COUNT | closed ADDR COUNT | udp-closed ADDR COUNT | \
-    raw ADDR COUNT | packets INTERFACE COUNT";
+const USAGE: &str = "usage: plimsoll-load traffic sink | tcp ADDR BYTES | connections ADDR COUNT | abort ADDR COUNT | \
+    silent ADDR COUNT | udp ADDR SIZE COUNT | flood ADDR SIZE COUNT | udp-gso ADDR SEGMENT SEGMENTS COUNT | \
+    closed ADDR COUNT | udp-closed ADDR COUNT | raw ADDR COUNT | packets INTERFACE COUNT";
 
 /// Runs one load with these words of the command line.
 pub fn run(words: &[&str]) -> Result<()> {
@@ -29,6 +33,8 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["sink"] => sink::run(),
         ["tcp", address, bytes] => tcp(address.parse()?, bytes.parse()?),
         ["connections", address, count] => connections(address.parse()?, count.parse()?),
+        ["abort", address, count] => abort(address.parse()?, count.parse()?),
+        ["silent", address, count] => silent(address.parse()?, count.parse()?),
         ["udp", address, size, count] => udp(address.parse()?, SINK, size.parse()?, count.parse()?),
         ["flood", address, size, count] => flood(address.parse()?, size.parse()?, count.parse()?),
         ["udp-gso", address, segment, segments, count] => {
@@ -65,6 +71,40 @@ fn connections(address: IpAddr, count: u32) -> Result<()> {
     Ok(())
 }
 
+/// Connections that end by a reset.
+fn abort(address: IpAddr, count: u32) -> Result<()> {
+    for made in 0..count {
+        let stream = TcpStream::connect((address, SINK)).context("connect to the sink")?;
+        let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+        set(&stream, libc::SOL_SOCKET, libc::SO_LINGER, &at_once).context("SO_LINGER")?;
+        drop(stream);
+        breathe(made);
+    }
+    Ok(())
+}
+
+/// Connections that say nothing for so long that the other side answers again.
+fn silent(address: IpAddr, count: usize) -> Result<()> {
+    let connect = |_| TcpStream::connect((address, PATIENT)).context("connect to the patient sink");
+    let mut streams = (0..count).map(connect).collect::<Result<Vec<_>>>()?;
+    std::thread::sleep(SILENCE);
+    for stream in &mut streams {
+        stream.write_all(&[7]).context("write to the sink")?;
+    }
+    streams.iter_mut().try_for_each(finish)
+}
+
+/// Sets an option of a socket.
+fn set<T>(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: &T) -> Result<()> {
+    let size = u32::try_from(size_of_val(value))?;
+    // SAFETY: the value lives over the call, with its size.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), size)
+    };
+    ensure!(result == 0, std::io::Error::last_os_error());
+    Ok(())
+}
+
 /// Says that nothing more comes, and waits for the other side to say so too.
 fn finish(stream: &mut TcpStream) -> Result<()> {
     use std::io::Read as _;
@@ -98,18 +138,7 @@ fn flood(address: IpAddr, size: usize, count: u32) -> Result<()> {
 /// Datagrams handed over in one piece, which the kernel cuts.
 fn udp_gso(address: IpAddr, segment: u16, segments: usize, count: u32) -> Result<()> {
     let socket = datagrams(address, SINK)?;
-    let size = libc::c_int::from(segment);
-    // SAFETY: the option's value is an int that lives over the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_UDP,
-            libc::UDP_SEGMENT,
-            (&raw const size).cast(),
-            u32::try_from(size_of_val(&size))?,
-        )
-    };
-    ensure!(result == 0, "UDP_SEGMENT: {}", std::io::Error::last_os_error());
+    set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, &libc::c_int::from(segment)).context("UDP_SEGMENT")?;
     let datagrams = vec![7; usize::from(segment) * segments];
     for sent in 0..count {
         socket.send(&datagrams).context("send datagrams")?;

@@ -259,6 +259,10 @@ fn a_dead_account_keeps_totals_and_last_seen_alone() {
             "plimsoll_container_network_receive_packets_total",
             "plimsoll_container_network_transmit_bytes_total",
             "plimsoll_container_network_transmit_packets_total",
+            "plimsoll_container_tcp_connections_opened_total",
+            "plimsoll_container_tcp_connections_accepted_total",
+            "plimsoll_container_tcp_retransmitted_segments_total",
+            "plimsoll_container_tcp_resets_total",
         ]
     );
     assert!(!page.contains("plimsoll_container_info"), "a family without a sample has no head");
