@@ -1,6 +1,7 @@
 //! Watches the host's ends of veth pairs: has them counted, and finds the account whose namespace the other end is in.
 //! On a thread of its own: the kernel holds one lock over all of its network configuration, and whoever asks may wait.
 
+mod offset;
 mod watcher;
 
 use std::{

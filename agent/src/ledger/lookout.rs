@@ -51,10 +51,12 @@ impl Lookout {
         self.named(cgroup, clerk);
     }
 
-    /// It is known whose a cgroup is: if it runs already, it is looked where.
+    /// It is known whose a cgroup is: it is looked where, and there again once it runs. A pair may be on its way to it.
     pub fn named(&mut self, cgroup: u32, clerk: &mut Clerk) {
-        if let Some(account) = clerk.book.account_of(cgroup).filter(|_| self.executed.contains(&cgroup)) {
-            clerk.meter.settled(account);
+        if let Some(account) = clerk.book.account_of(cgroup) {
+            if self.executed.contains(&cgroup) {
+                clerk.meter.settled(account);
+            }
             self.ask_where(clerk.book.select(|other| other == account));
         }
     }

@@ -13,6 +13,8 @@ pub struct Link {
     pub name: String,
     /// Whether it is one end of a veth pair.
     pub is_veth: bool,
+    /// Whether it is a port of a bridge or the like (`IFLA_MASTER`).
+    pub is_port: bool,
     /// Its other end, where that is in another namespace.
     pub peer: Option<Peer>,
     /// What it received.
@@ -49,6 +51,7 @@ impl From<LinkMessage> for Link {
             ifindex: message.header.index,
             name: String::new(),
             is_veth: false,
+            is_port: false,
             peer: None,
             received: Counters::default(),
             transmitted: Counters::default(),
@@ -57,6 +60,7 @@ impl From<LinkMessage> for Link {
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name = name,
+                LinkAttribute::Controller(ifindex) => link.is_port = ifindex != 0,
                 LinkAttribute::Link(ifindex) => peer = Some(ifindex),
                 LinkAttribute::LinkNetNsId(id) => namespace = NamespaceId::assigned(id),
                 LinkAttribute::LinkInfo(infos) => {

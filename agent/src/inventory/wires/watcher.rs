@@ -1,9 +1,9 @@
 //! The thread that watches: one piece of news after the other.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     path::{Path, PathBuf},
-    sync::mpsc::Receiver,
+    sync::mpsc::{Receiver, RecvError, TryRecvError},
     thread,
     time::Duration,
 };
@@ -11,27 +11,29 @@ use std::{
 use plimsoll_common::traffic::{Count, Direction};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Candidate, Heard, Location, Question, Reading, Told, Wire};
+use super::{
+    Candidate, Heard, Location, Question, Reading, Told, Wire,
+    offset::{Offset, Progress},
+};
 use crate::{
     cgroup,
     kernel::veths::{State, Veths},
-    network::{Change, Counters, Link, Namespace, NamespaceId, Peer, Requests, interfaces, packets_wait},
+    network::{Change, Counters, Link, Namespace, NamespaceId, Peer, Requests, interfaces},
 };
 
-/// Readings at moments when no packet waited that are enough.
-const SURE: u32 = 2;
-/// Readings between which packets passed that are enough under a load without such moments.
-const MOVED: u32 = 20;
-/// How often an interface is read for one offset at most: packets wait for long where other work has all CPUs.
-const TRIES: usize = 1_500;
-/// Between two readings: longer than packets stay between an interface's counter and its program.
+/// Between two readings for an offset: longer than packets stay between an interface's counter and its program.
 const BETWEEN: Duration = Duration::from_micros(300);
 
 /// What is known of a pair.
 #[derive(Debug)]
 struct Known {
-    peer: Peer,
+    /// The other end, once that is in another namespace. Until then a pair is counted only: it has no account.
+    peer: Option<Peer>,
+    /// It was told that it is there; until then nobody is told whose it is.
+    told: bool,
     owned: bool,
+    /// What the host's end had received when it was looked at last: at its end the kernel does not know any more.
+    received: Counters,
 }
 
 /// What watches.
@@ -41,6 +43,8 @@ pub(super) struct Watcher {
     own: Namespace,
     mount: PathBuf,
     wires: BTreeMap<u32, Known>,
+    /// Pairs that count already, and are not told of until their offset is known.
+    measured: VecDeque<(u32, Offset)>,
     /// Gone, and to be forgotten; another interface of that number waits so long.
     leaving: HashMap<u32, Option<Link>>,
     /// Those that were asked for, the last time in this order, and the namespace in which they were found.
@@ -57,6 +61,7 @@ impl Watcher {
             own: Namespace::own()?,
             mount,
             wires: BTreeMap::new(),
+            measured: VecDeque::new(),
             leaving: HashMap::new(),
             asked: Vec::new(),
             heard,
@@ -67,10 +72,11 @@ impl Watcher {
     pub(super) fn run(mut self, told: &Receiver<Told>) {
         let mut result = self.list();
         while result.is_ok() {
-            let Ok(news) = told.recv() else { return };
+            let Ok(news) = self.next(told) else { return };
             result = match news {
-                Told::Change(Change::Link(link)) => self.appeared(&link),
-                Told::Change(Change::Gone(link)) => {
+                None => self.measure(),
+                Some(Told::Change(Change::Link(link))) => self.appeared(&link),
+                Some(Told::Change(Change::Gone(link))) => {
                     if let Some(waiting) = self.leaving.get_mut(&link.ifindex) {
                         *waiting = None;
                     }
@@ -79,9 +85,9 @@ impl Watcher {
                     }
                     Ok(())
                 }
-                Told::Change(Change::Lost) => self.list(),
-                Told::Question(question) => self.asked(question),
-                Told::Deaf(error) => Err(error.into()),
+                Some(Told::Change(Change::Lost)) => self.list(),
+                Some(Told::Question(question)) => self.asked(question),
+                Some(Told::Deaf(error)) => Err(error.into()),
             };
         }
         if let Err(error) = result {
@@ -89,7 +95,20 @@ impl Watcher {
         }
     }
 
+    /// The next piece of news, which is waited for; `None` where there is none yet, and something to be measured.
+    fn next(&self, told: &Receiver<Told>) -> Result<Option<Told>, RecvError> {
+        if self.measured.is_empty() {
+            return told.recv().map(Some);
+        }
+        match told.try_recv() {
+            Ok(news) => Ok(Some(news)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+        }
+    }
+
     fn tell(&self, heard: Heard) {
+        tracing::trace!(?heard);
         let _ = self.heard.send(heard); // nobody listens any more: the agent ends
     }
 
@@ -109,93 +128,99 @@ impl Watcher {
         for link in links {
             self.appeared(&link)?;
         }
+        while !self.measured.is_empty() {
+            self.measure()?;
+        }
         self.tell(Heard::Listed(there));
         Ok(())
     }
 
-    fn gone(&mut self, ifindex: u32, last: Option<Link>) {
-        self.wires.remove(&ifindex);
+    fn gone(&mut self, ifindex: u32, mut last: Option<Link>) {
+        if let Some(known) = self.wires.remove(&ifindex) {
+            if let Some(last) = last.as_mut().filter(|last| last.received.bytes < known.received.bytes) {
+                last.received = known.received;
+            }
+            if !known.told && known.peer.is_some() {
+                // What its programs did not see, its last counters tell.
+                self.measured.retain(|(other, _)| *other != ifindex);
+                self.tell(Heard::Wire(Wire { ifindex, counted: Ok(()), offset: [Count::default(); 2] }));
+            }
+        }
         self.leaving.insert(ifindex, None);
         self.tell(Heard::Gone(ifindex, last));
     }
 
     /// An interface is there, or changed.
+    ///
+    /// A veth interface that is a bridge's port is the host's end of a pair, whose other end may be about to be taken
+    /// into a container: it is counted before that, for a container may live for a moment only.
     fn appeared(&mut self, link: &Link) -> anyhow::Result<()> {
-        let Some(peer) = link.peer.filter(|_| link.is_veth) else { return Ok(()) };
+        if !link.is_veth || (link.peer.is_none() && !link.is_port) {
+            return Ok(());
+        }
         if let Some(waiting) = self.leaving.get_mut(&link.ifindex) {
             *waiting = Some(link.clone());
             return Ok(());
         }
-        match self.wires.get_mut(&link.ifindex) {
-            Some(known) if known.peer == peer => return Ok(()),
-            Some(known) => {
-                *known = Known { peer, owned: false };
-                self.recognise(link.ifindex, peer)?;
-            }
-            None => {
-                let wire = self.count(link.ifindex)?;
-                self.wires.insert(link.ifindex, Known { peer, owned: false });
-                self.tell(Heard::Wire(wire));
-                self.recognise(link.ifindex, peer)?;
-            }
+        let (ifindex, received) = (link.ifindex, link.received);
+        if !self.wires.contains_key(&ifindex)
+            && let Some(Err(error)) = self.veths.as_mut().map(|veths| veths.attach(ifindex))
+        {
+            tracing::debug!("interface {ifindex} is not counted yet: {error}");
         }
-        Ok(())
+        let new = Known { peer: None, told: false, owned: false, received };
+        let known = self.wires.entry(ifindex).or_insert(new);
+        known.received = received;
+        // An end that comes back is about to be removed: it stays who it was.
+        let Some(peer) = link.peer.filter(|peer| known.peer != Some(*peer)) else { return Ok(()) };
+        known.owned = false;
+        match (known.peer.replace(peer), known.told) {
+            (None, _) => self.count(ifindex),
+            (Some(_), true) => self.recognise(ifindex, peer),
+            (Some(_), false) => Ok(()), // it is being measured
+        }
     }
 
-    /// Has an interface counted.
-    fn count(&mut self, ifindex: u32) -> anyhow::Result<Wire> {
-        // One that is gone already is told all the same: its last counters are about to be heard.
-        let alone = |reason| Wire { ifindex, counted: Err(reason), offset: [Count::default(); 2] };
-        let Some(veths) = &mut self.veths else {
-            return Ok(alone("this kernel has no tcx links".to_owned()));
+    /// Has an interface counted. What it had counted before is measured when there are no more news: some other pair may
+    /// live for a moment only.
+    fn count(&mut self, ifindex: u32) -> anyhow::Result<()> {
+        let attached = match &mut self.veths {
+            None => Err("this kernel has no tcx links".to_owned()),
+            Some(veths) => veths.attach(ifindex).map_err(|error| error.to_string()),
         };
-        if let Err(error) = veths.attach(ifindex) {
-            return Ok(alone(error.to_string()));
+        match attached {
+            Ok(()) => {
+                self.measured.push_back((ifindex, Offset::default()));
+                Ok(())
+            }
+            // One that is gone already is told all the same: its last counters are about to be heard.
+            counted => self.is_there(Wire { ifindex, counted, offset: [Count::default(); 2] }),
         }
-        let offset = self.offset(ifindex)?.unwrap_or_default();
-        Ok(Wire { ifindex, counted: Ok(()), offset })
     }
 
-    /// What an interface has counted beyond what its programs did; `None` where it is gone.
-    ///
-    /// A packet passes the interface's counter and the program one after the other, so one reading may see it in one of
-    /// them: of some consistent ones the least is right where the counter comes first, the greatest where the program does.
-    fn offset(&mut self, ifindex: u32) -> anyhow::Result<Option<[Count; 2]>> {
-        let Some(veths) = &self.veths else { return Ok(None) };
-        let mut found: [Vec<Count>; 2] = [Vec::new(), Vec::new()];
-        let (mut sure, mut moved, mut last) = (0, 0, None);
-        for _ in 0..TRIES {
-            let before = veths.traffic(ifindex)?;
-            moved += u32::from(last.replace(before).is_some_and(|last| last != before));
-            let Some(link) = self.requests.link(ifindex, None)? else { return Ok(None) };
-            let between = packets_wait()?;
-            let after = veths.traffic(ifindex)?;
-            let outside = as_the_container_sees(&link);
-            if outside.iter().all(|counted| counted.packets == 0) {
-                return Ok(Some([Count::default(); 2])); // nothing passed before the programs were there
+    /// Goes on with the measurement that waits longest.
+    fn measure(&mut self) -> anyhow::Result<()> {
+        let (Some(veths), Some((ifindex, mut offset))) = (&self.veths, self.measured.pop_front()) else {
+            return Ok(());
+        };
+        match offset.read(ifindex, veths, &mut self.requests)? {
+            Progress::Found(offset) => self.is_there(Wire { ifindex, counted: Ok(()), offset }),
+            Progress::Again => {
+                self.measured.push_back((ifindex, offset));
+                thread::sleep(BETWEEN);
+                Ok(())
             }
-            let mut still = true;
-            for (place, found) in found.iter_mut().enumerate() {
-                let (seen, counted) = (before[place].total(), outside[place]);
-                if seen == after[place].total() {
-                    let counted = Count { bytes: counted.bytes, packets: counted.packets };
-                    found.push(counted.plus(seen.complement()));
-                } else {
-                    still = false;
-                }
-            }
-            // Whatever the interface had counted then was counted by the programs before, or it would wait now.
-            sure += u32::from(still && !between);
-            if sure >= SURE || (moved >= MOVED && found.iter().all(|found| !found.is_empty())) {
-                break;
-            }
-            thread::sleep(BETWEEN);
         }
-        let signed = |count: &Count| count.bytes.cast_signed();
-        let [received, transmitted] = found;
-        let received = received.into_iter().max_by_key(signed).unwrap_or_default();
-        let transmitted = transmitted.into_iter().min_by_key(signed).unwrap_or_default();
-        Ok(Some([received, transmitted]))
+    }
+
+    /// Tells of a pair, and whose it is.
+    fn is_there(&mut self, wire: Wire) -> anyhow::Result<()> {
+        let ifindex = wire.ifindex;
+        let Some(known) = self.wires.get_mut(&ifindex) else { return Ok(()) };
+        known.told = true;
+        let peer = known.peer;
+        self.tell(Heard::Wire(wire));
+        peer.map_or(Ok(()), |peer| self.recognise(ifindex, peer))
     }
 
     fn asked(&mut self, question: Question) -> anyhow::Result<()> {
@@ -232,8 +257,9 @@ impl Watcher {
             self.asked.retain(|(other, _)| other.account != account);
             self.asked.push((candidate, namespace_id));
         }
-        let unowned = self.wires.iter().filter(|(_, known)| !known.owned);
-        let unowned: Vec<_> = unowned.map(|(ifindex, known)| (*ifindex, known.peer)).collect();
+        let unowned = self.wires.iter().filter(|(_, known)| known.told && !known.owned);
+        let unowned = unowned.filter_map(|(ifindex, known)| Some((*ifindex, known.peer?)));
+        let unowned: Vec<_> = unowned.collect();
         for (ifindex, peer) in unowned {
             if let Some(account) = found.get(&peer.namespace) {
                 self.give(ifindex, peer, *account);
@@ -281,12 +307,12 @@ impl Watcher {
         let links = self.requests.links()?;
         let mut readings = Vec::new();
         for link in links {
-            let Some(Known { peer, owned }) = self.wires.get(&link.ifindex) else { continue };
-            let inside = if *owned {
-                self.requests.link(peer.ifindex, Some(peer.namespace)).ok().flatten()
-            } else {
-                None
-            };
+            let Some(known) = self.wires.get_mut(&link.ifindex) else { continue };
+            known.received = link.received;
+            let inside = known
+                .peer
+                .filter(|_| known.owned)
+                .and_then(|peer| self.requests.link(peer.ifindex, Some(peer.namespace)).ok().flatten());
             readings.push(Reading {
                 ifindex: link.ifindex,
                 outside: as_the_container_sees(&link),
@@ -309,7 +335,7 @@ impl Watcher {
 }
 
 /// What the host's end transmits, the container receives.
-fn as_the_container_sees(outside: &Link) -> [Counters; 2] {
+pub(super) fn as_the_container_sees(outside: &Link) -> [Counters; 2] {
     let mut counters = [Counters::default(); 2];
     counters[Direction::Receive as usize] = outside.transmitted;
     counters[Direction::Transmit as usize] = outside.received;
