@@ -20,4 +20,4 @@ pub mod word;
 /// pins with an older one is imported.
 ///
 /// `PROC`, `TALLIES` and `EVENTS` are shared by all versions: the first never changes, the others only get new kinds.
-pub const LAYOUT: u32 = 2 + cfg!(feature = "next-layout") as u32;
+pub const LAYOUT: u32 = 3 + cfg!(feature = "next-layout") as u32;
