@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::sandbox::Sandbox;
 
-/// Counters of `/proc/PID/net/snmp`, named as there (RFC 4022).
+/// Counters of `/proc/PID/net/snmp`, named as there (RFC 4022), and one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tcp {
     /// Connections that left CLOSED for SYN-SENT.
@@ -21,27 +21,33 @@ pub struct Tcp {
     pub retrans_segs: u64,
     /// Resets sent.
     pub out_rsts: u64,
+    /// Segments that were to be sent again and failed on the way out: `TCPRetransFail` of `/proc/PID/net/netstat`.
+    pub retrans_fail: u64,
 }
 
 impl Tcp {
     /// Reads those of a sandbox.
     pub fn of(sandbox: &Sandbox) -> Result<Self> {
-        let path = format!("/proc/{}/net/snmp", sandbox.pid());
-        let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-        let (names, values) = lines.next().zip(lines.next()).with_context(|| format!("no Tcp in {path}"))?;
-        let value = |name: &str| {
-            let place = names.split(' ').position(|other| other == name);
-            let value = place.and_then(|place| values.split(' ').nth(place)?.parse().ok());
-            value.with_context(|| format!("no {name} in {path}"))
-        };
+        let value = |file, group, name| counter(sandbox.pid(), file, group, name);
         Ok(Self {
-            active_opens: value("ActiveOpens")?,
-            passive_opens: value("PassiveOpens")?,
-            attempt_fails: value("AttemptFails")?,
-            estab_resets: value("EstabResets")?,
-            retrans_segs: value("RetransSegs")?,
-            out_rsts: value("OutRsts")?,
+            active_opens: value("snmp", "Tcp", "ActiveOpens")?,
+            passive_opens: value("snmp", "Tcp", "PassiveOpens")?,
+            attempt_fails: value("snmp", "Tcp", "AttemptFails")?,
+            estab_resets: value("snmp", "Tcp", "EstabResets")?,
+            retrans_segs: value("snmp", "Tcp", "RetransSegs")?,
+            out_rsts: value("snmp", "Tcp", "OutRsts")?,
+            retrans_fail: value("netstat", "TcpExt", "TCPRetransFail")?,
         })
     }
+}
+
+/// One counter: two lines begin with its group, one of names and one of values.
+fn counter(pid: u32, file: &str, group: &str, name: &str) -> Result<u64> {
+    let path = format!("/proc/{pid}/net/{file}");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let mut lines = text.lines().filter(|line| line.split(':').next() == Some(group));
+    let (names, values) = lines.next().zip(lines.next()).with_context(|| format!("no {group} in {path}"))?;
+    let place = names.split(' ').position(|other| other == name);
+    let value = place.and_then(|place| values.split(' ').nth(place)?.parse().ok());
+    value.with_context(|| format!("no {name} in {path}"))
 }
