@@ -20,6 +20,14 @@ pub const SOCKETS: &str = "SOCKETS";
 pub const VETHS: &str = "VETHS";
 /// `HASH<u64, Port>`, see [`crate::port::port_key`].
 pub const PORTS: &str = "PORTS";
+/// `HASH<u32 ifindex, u32 ifindex>`: the host's end of a veth pair to the interface that what comes from it goes to.
+pub const SHAPED: &str = "SHAPED";
+/// `HASH<u64, bytes>`: how each act of a limit is undone. The agent alone reads and writes it.
+pub const UNDO: &str = "UNDO";
+/// `HASH<u64 account, bytes>`: limits that were set by hand. The agent alone reads and writes it.
+pub const HANDS: &str = "HANDS";
+/// `HASH<u64, [u64; SPENT_WORDS]>`: what a limit has held back until now. The agent alone reads and writes it.
+pub const SPENT: &str = "SPENT";
 /// `ARRAY<u64>`, see [`crate::tally::Tally`].
 pub const TALLIES: &str = "TALLIES";
 /// `RINGBUF`, see [`crate::event::Event`].
@@ -39,8 +47,8 @@ pub const LOGS: &str = "AYA_LOGS";
 pub const ROWS_MAX: u32 = 32_768;
 /// Room in `PROC` unless the agent sets it.
 pub const PROC_MAX: u32 = 131_072;
-/// Room in `FOLDED` and `NAMES`: 5,000 dead accounts, 2,000 workloads, and over 12,000 live accounts.
-pub const FOLDED_MAX: u32 = 20_480;
+/// Room in `FOLDED` and `NAMES`: 5,000 dead accounts, 2,000 workloads, and over 10,000 live accounts.
+pub const FOLDED_MAX: u32 = 17_408;
 /// See [`FOLDED_MAX`].
 pub const NAMES_MAX: u32 = FOLDED_MAX;
 /// Bytes of a value in `NAMES`: an entry with all that the kernel adds fits 2 KiB, and would take 4 if it did not.
@@ -57,6 +65,18 @@ pub const SOCKETS_MAX: u32 = 16_384;
 pub const VETHS_MAX: u32 = 4_096;
 /// Room in `PORTS`: ports of accounts, live and dead, and workloads.
 pub const PORTS_MAX: u32 = 8_192;
+/// Room in `SHAPED`.
+pub const SHAPED_MAX: u32 = VETHS_MAX;
+/// Room in `UNDO`: some acts each of 2,000 containers.
+pub const UNDO_MAX: u32 = 8_192;
+/// Room in `HANDS`.
+pub const HANDS_MAX: u32 = 1_024;
+/// Bytes of a value in `UNDO` and `HANDS`: an entry with all that the kernel adds fits 512.
+pub const RECORD_LEN: usize = 448;
+/// Room in `SPENT`: three limits each of as many containers.
+pub const SPENT_MAX: u32 = UNDO_MAX;
+/// Words of a value in `SPENT`.
+pub const SPENT_WORDS: usize = 14;
 /// Bytes of aya-log's ring buffer, as that crate has it.
 pub const LOGS_BYTES: u32 = 1 << 17;
 /// Bytes of the ring buffer unless the agent sets them.

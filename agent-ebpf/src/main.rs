@@ -21,6 +21,7 @@ mod maps;
 mod net;
 mod oom;
 mod probe;
+mod shape;
 mod task;
 mod tcp;
 

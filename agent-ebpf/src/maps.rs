@@ -9,8 +9,9 @@ use aya_ebpf::{
 };
 use plimsoll_common::{
     names::{
-        EVENTS_BYTES, FOLDED_MAX, IMPORTED_MAX, LANES_MAX, META_WORDS, NAME_LEN, NAMES_MAX, OWNERS_MAX,
-        PORTS_MAX, PROC_MAX, ROWS_MAX, SOCKETS_MAX, VETHS_MAX,
+        EVENTS_BYTES, FOLDED_MAX, HANDS_MAX, IMPORTED_MAX, LANES_MAX, META_WORDS, NAME_LEN, NAMES_MAX,
+        OWNERS_MAX, PORTS_MAX, PROC_MAX, RECORD_LEN, ROWS_MAX, SHAPED_MAX, SOCKETS_MAX, SPENT_MAX,
+        SPENT_WORDS, UNDO_MAX, VETHS_MAX,
     },
     port::{Port, Veth},
     row::Row,
@@ -63,6 +64,24 @@ pub static VETHS: HashMap<u32, Veth> = HashMap::with_max_entries(VETHS_MAX, 0);
 /// `retire_port` add. Full: what would be a new port's counts for the workload "other".
 #[map]
 pub static PORTS: HashMap<u64, Port> = HashMap::with_max_entries(PORTS_MAX, 0);
+
+/// The host's end of a veth pair to the interface that holds back what comes from it. The agent writes, `veth_shape`
+/// reads. Full: that container is not held at its line, and the agent says so.
+#[map]
+pub static SHAPED: HashMap<u32, u32> = HashMap::with_max_entries(SHAPED_MAX, BPF_F_NO_PREALLOC);
+
+/// How each act of a limit is undone. The agent writes and reads; it lives here because it must live as long as what was
+/// done. Full: nothing more is limited, and the agent says so.
+#[map]
+pub static UNDO: HashMap<u64, [u8; RECORD_LEN]> = HashMap::with_max_entries(UNDO_MAX, BPF_F_NO_PREALLOC);
+
+/// Limits that were set by hand. The agent writes and reads. Full: it refuses another.
+#[map]
+pub static HANDS: HashMap<u64, [u8; RECORD_LEN]> = HashMap::with_max_entries(HANDS_MAX, BPF_F_NO_PREALLOC);
+
+/// What each limit has held back. The agent writes and reads. Full: those totals begin anew with the agent.
+#[map]
+pub static SPENT: HashMap<u64, [u64; SPENT_WORDS]> = HashMap::with_max_entries(SPENT_MAX, BPF_F_NO_PREALLOC);
 
 /// See `Tally`. All programs write, the agent reads.
 #[map]

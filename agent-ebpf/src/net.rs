@@ -25,7 +25,7 @@ use crate::{
 static LANE_MASK: Global<u32> = Global::new(0);
 
 /// `TCX_NEXT`, include/uapi/linux/bpf.h: whoever comes after decides.
-const NEXT: i32 = -1;
+pub const NEXT: i32 = -1;
 /// A cgroup program's "let it pass".
 const PASS: i32 = 1;
 

@@ -21,6 +21,7 @@ use super::{
     maps::{self, Maps, Meta},
     pins::{self, Pins},
     programs::{HOOKS, ITERATOR, TAPS},
+    shapers::SHAPERS,
     start::other_hierarchy,
     sys,
     veths::VETHS,
@@ -30,7 +31,16 @@ use super::{
 const SHARED: [&str; 3] = [names::PROC, names::TALLIES, names::EVENTS];
 
 /// Those of them that the first layout did not have.
-const SHARED_SINCE: [&str; 4] = [names::LANES, names::SOCKETS, names::VETHS, names::PORTS];
+const SHARED_SINCE: [&str; 8] = [
+    names::LANES,
+    names::SOCKETS,
+    names::VETHS,
+    names::PORTS,
+    names::SHAPED,
+    names::UNDO,
+    names::HANDS,
+    names::SPENT,
+];
 
 /// Digest of a set whose hooks still run the programs of an older one: no object has it.
 const NOT_HANDED_OVER: u64 = 0;
@@ -95,8 +105,10 @@ pub fn link(old: &Old, stage: &Path) -> Result<(), Error> {
     HOOKS.iter().try_for_each(|hook| link("programs", hook.entry))?;
     let (hooks, taps) = (HOOKS.iter().map(|hook| hook.entry), TAPS.iter().map(|tap| tap.program));
     hooks.chain([ITERATOR]).chain(taps).try_for_each(|name| link("links", name))?;
-    let veths = fs::read_dir(old.path.join(VETHS)).into_iter().flatten().flatten();
-    veths.map(|entry| entry.file_name()).try_for_each(|name| link(VETHS, &name.to_string_lossy()))
+    [VETHS, SHAPERS].into_iter().try_for_each(|kind| {
+        let links = fs::read_dir(old.path.join(kind)).into_iter().flatten().flatten();
+        links.map(|entry| entry.file_name()).try_for_each(|name| link(kind, &name.to_string_lossy()))
+    })
 }
 
 /// Makes the `stage` the current set. Its hooks are still `old`'s.

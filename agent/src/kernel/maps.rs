@@ -71,6 +71,13 @@ pub(super) const SHAPES: &[Shape] = &[
     map(names::SOCKETS, MapType::Hash, 4, size_of::<[Traffic; 2]>(), names::SOCKETS_MAX),
     map(names::VETHS, MapType::Hash, 4, size_of::<Veth>(), names::VETHS_MAX),
     map(names::PORTS, MapType::Hash, 8, size_of::<Port>(), names::PORTS_MAX),
+    Shape { preallocated: false, ..map(names::SHAPED, MapType::Hash, 4, 4, names::SHAPED_MAX) },
+    Shape { preallocated: false, ..map(names::UNDO, MapType::Hash, 8, names::RECORD_LEN, names::UNDO_MAX) },
+    Shape { preallocated: false, ..map(names::HANDS, MapType::Hash, 8, names::RECORD_LEN, names::HANDS_MAX) },
+    Shape {
+        preallocated: false,
+        ..map(names::SPENT, MapType::Hash, 8, 8 * names::SPENT_WORDS, names::SPENT_MAX)
+    },
     map(names::TALLIES, MapType::Array, 4, 8, PLACES),
     map(names::PROBE, MapType::Array, 4, 8, 2),
     map(names::META, MapType::Array, 4, 8 * META_WORDS, 1),

@@ -15,10 +15,10 @@ use nix::{
 };
 use plimsoll_common::LAYOUT;
 
-use super::{Error, veths::VETHS};
+use super::{Error, shapers::SHAPERS, veths::VETHS};
 
 /// Kinds of pins, one directory each.
-const KINDS: [&str; 4] = ["maps", "links", "programs", VETHS];
+const KINDS: [&str; 5] = ["maps", "links", "programs", VETHS, SHAPERS];
 
 /// The directory of all pins, locked: one agent at a time.
 #[derive(Debug)]

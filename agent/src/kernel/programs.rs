@@ -136,6 +136,9 @@ pub const ITERATOR: &str = "tasks";
 pub const COMMANDS: [&str; 7] =
     ["fold", "retire", "repair", "import", "settle", "fold_sockets", "retire_port"];
 
+/// What sends the packets of a limited container through another interface.
+pub const SHAPER: &str = "veth_shape";
+
 /// The self-test's ear on `sched_process_exit`.
 pub const PROBE: &str = "probe_exit";
 

@@ -69,6 +69,8 @@ pub(super) enum Target<'a> {
     TcxIngress(u32),
     /// The same: what goes out to it.
     TcxEgress(u32),
+    /// What comes in from it, after all others.
+    TcxIngressLast(u32),
 }
 
 /// Attaches a program; it stays while the link is open or pinned. Needs no capability for a loaded program.
@@ -78,6 +80,8 @@ pub(super) enum Target<'a> {
 pub(super) fn link_create(program: BorrowedFd<'_>, target: Target<'_>) -> io::Result<OwnedFd> {
     /// `BPF_F_BEFORE`, include/uapi/linux/bpf.h; without another link: before all.
     const BEFORE: u32 = 1 << 3;
+    /// `BPF_F_AFTER`; without another link: after all.
+    const AFTER: u32 = 1 << 4;
     #[repr(C)]
     struct Attribute {
         prog_fd: u32,
@@ -93,6 +97,7 @@ pub(super) fn link_create(program: BorrowedFd<'_>, target: Target<'_>) -> io::Re
         Target::CgroupTransmit(cgroup) => (number(cgroup)?, 1, 0),
         Target::TcxIngress(ifindex) => (ifindex, 46, BEFORE),
         Target::TcxEgress(ifindex) => (ifindex, 47, BEFORE),
+        Target::TcxIngressLast(ifindex) => (ifindex, 46, AFTER),
     };
     let prog_fd = number(program)?;
     let fd = bpf(

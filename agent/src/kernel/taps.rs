@@ -13,7 +13,8 @@ use aya::programs::{CgroupSkb, SchedClassifier};
 use super::{
     Error,
     load::{Loader, pin_anew},
-    programs::{Place, TAPS, Tap},
+    programs::{Place, SHAPER, TAPS, Tap},
+    shapers::SHAPERS,
     sys::{self, Target},
     veths::VETHS,
 };
@@ -39,7 +40,17 @@ impl Loader {
                 result => result?,
             }
         }
-        Ok(())
+        self.shaper()
+    }
+
+    /// Loads what limits need at interfaces, and puts it in the place of what another build left there.
+    fn shaper(&mut self) -> Result<(), Error> {
+        let pins = self.pins().to_owned();
+        let program: &mut SchedClassifier = self.program_mut(SHAPER)?;
+        program.load().map_err(Error::program("load", SHAPER))?;
+        let fd = program.fd().map_err(Error::program("open", SHAPER))?.as_fd();
+        relink(&pins.join(SHAPERS), |_| true, fd)?;
+        pin_anew(&pins, SHAPER, |path| program.pin(path))
     }
 
     fn tap(&mut self, tap: &Tap, cgroup2: Option<&Path>) -> Result<(), Error> {
@@ -56,7 +67,7 @@ impl Loader {
                     return Ok(());
                 }
             }
-            relink(&pins.join(VETHS), letter(place), fd)?;
+            relink(&pins.join(VETHS), |name| name.starts_with(letter(place)), fd)?;
             return pin_anew(&pins, name, |path| program.pin(path));
         }
         let program: &mut CgroupSkb = self.program_mut(name)?;
@@ -103,10 +114,10 @@ const fn letter(place: Place) -> char {
     }
 }
 
-/// Puts a program behind all links of its direction that another build made.
-fn relink(directory: &Path, letter: char, program: BorrowedFd<'_>) -> Result<(), Error> {
+/// Puts a program behind those links in a directory that another build made for it.
+fn relink(directory: &Path, is_its: impl Fn(&str) -> bool, program: BorrowedFd<'_>) -> Result<(), Error> {
     let entries = fs::read_dir(directory).map_err(Error::pin("read", directory))?;
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(letter)) {
+    for entry in entries.flatten().filter(|entry| is_its(&entry.file_name().to_string_lossy())) {
         let path = entry.path();
         let link = sys::object_get(&path).map_err(Error::pin("open", &path))?;
         match sys::link_update(link.as_fd(), program) {

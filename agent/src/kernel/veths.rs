@@ -180,11 +180,12 @@ impl Veths {
 }
 
 /// Whether the link pinned there is attached to that interface; the kernel says 0 once it is gone.
-fn is_on(pin: &Path, ifindex: u32) -> bool {
+pub(super) fn is_on(pin: &Path, ifindex: u32) -> bool {
     sys::link_info(pin).is_ok_and(|info| info.ifindex == ifindex)
 }
 
-fn remove(pin: &Path) -> Result<(), Error> {
+/// Removes a pin; one that is not there is gone already.
+pub(super) fn remove(pin: &Path) -> Result<(), Error> {
     match fs::remove_file(pin) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::pin("remove", pin)(error)),
         _ => Ok(()),

@@ -6,6 +6,7 @@ mod audit;
 mod book;
 mod clerk;
 mod compose;
+pub mod limits;
 mod lookout;
 mod meter;
 mod owner;
