@@ -83,6 +83,7 @@ pub fn account(id: &str, text: &str) -> Account {
         project: owned(),
         service: owned(),
         labels: BTreeMap::from([(format!("com.example.{text}"), owned())]),
+        every_label: BTreeMap::new(),
         created: Some(moment(0)),
         started: Some(moment(1_250)),
     };

@@ -23,6 +23,8 @@ pub struct Identity {
     pub service: String,
     /// Labels that are exported as `container_label_*`, key as the runtime spells it.
     pub labels: BTreeMap<String, String>,
+    /// All labels, bounded in number: for whoever selects by them. They are not written down.
+    pub every_label: BTreeMap<String, String>,
     /// When the container was created.
     pub created: Option<SystemTime>,
     /// When the container was last started.
@@ -87,6 +89,7 @@ impl Identity {
             project: none(),
             service: none(),
             labels: BTreeMap::new(),
+            every_label: BTreeMap::new(),
             created: None,
             started: None,
         }

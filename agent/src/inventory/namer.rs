@@ -29,6 +29,8 @@ pub struct Answer {
     pub problem: Option<String>,
 }
 
+/// Labels of a container that are kept for whoever selects by them.
+const MOST_LABELS: usize = 256;
 /// How often the runtimes' roots are looked for again at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -148,7 +150,8 @@ pub fn id(path: &[u8]) -> String {
 }
 
 fn identity(path: &[u8], proposal: &Proposal, metadata: Metadata) -> Identity {
-    let Metadata { runtime, owner: _, name, image, labels, project, service, created, started } = metadata;
+    let Metadata { runtime, owner: _, name, image, labels, every_label, project, service, created, started } =
+        metadata;
     let cut = |text: &str| bounded(text).into_owned();
     Identity {
         id: id(path),
@@ -160,6 +163,11 @@ fn identity(path: &[u8], proposal: &Proposal, metadata: Metadata) -> Identity {
         project: cut(&project.unwrap_or_default()),
         service: cut(&service.unwrap_or_default()),
         labels: labels.iter().map(|(key, value)| (cut(key), cut(value))).collect(),
+        every_label: every_label
+            .iter()
+            .take(MOST_LABELS)
+            .map(|(key, value)| (cut(key), cut(value)))
+            .collect(),
         created,
         started,
     }

@@ -92,6 +92,7 @@ impl Fields {
             project,
             service,
             labels,
+            every_label: _,
             created,
             started,
         } = identity;
@@ -157,6 +158,7 @@ impl<'a> Reader<'a> {
             created: self.time(),
             started: self.time(),
             labels: BTreeMap::new(),
+            every_label: BTreeMap::new(),
         };
         while let Some(key) = self.owned().filter(|key| !key.is_empty()) {
             identity.labels.insert(key, self.owned()?);
@@ -178,6 +180,7 @@ mod tests {
             project: text.into(),
             service: text.into(),
             labels: BTreeMap::from([("k".into(), text.into())]),
+            every_label: BTreeMap::new(),
             created: Some(UNIX_EPOCH + Duration::from_millis(1_795_380_368_123)),
             ..Identity::cgroup(text.into(), Kind::Container)
         }

@@ -74,6 +74,8 @@ pub struct Wire {
 pub struct Reading {
     /// The number of the host's end.
     pub ifindex: u32,
+    /// Whether a queue at the host's end holds back what the container is to receive.
+    pub is_queued: bool,
     /// What the host's end has counted, as the container sees it: received, transmitted.
     pub outside: [Counters; 2],
     /// The other end's name, and what it has counted: received, transmitted. `None` where it cannot be looked at.

@@ -72,6 +72,12 @@ impl Book {
         self.accounts.iter().map(|(key, entry)| (*key, entry))
     }
 
+    /// One account.
+    #[must_use]
+    pub fn account(&self, key: u64) -> Option<&Entry> {
+        self.accounts.get(&key)
+    }
+
     /// All cgroups that are known.
     pub fn members(&self) -> impl Iterator<Item = (u32, &Member)> {
         self.members.iter().map(|(cgroup, member)| (*cgroup, member))

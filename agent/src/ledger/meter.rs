@@ -105,7 +105,11 @@ impl Meter {
             }
             Heard::Owner(ifindex, account, interface) => self.give(ifindex, account, &interface, commands)?,
             Heard::Counters(readings) => {
-                for (ifindex, account, interface) in self.lines.read(readings) {
+                let (renamed, held) = self.lines.read(readings);
+                for (ifindex, veth) in held {
+                    self.maps.put_veth(ifindex, &veth)?;
+                }
+                for (ifindex, account, interface) in renamed {
                     self.give(ifindex, account, &interface, commands)?;
                 }
             }

@@ -12,6 +12,7 @@ mod meter;
 mod owner;
 mod proc_list;
 mod record;
+pub mod roster;
 pub mod snapshot;
 mod tcp;
 mod traffic;

@@ -10,7 +10,15 @@ use plimsoll_common::{event::Kind, word::cgroup_key};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::StreamExt as _;
 
-use super::{book::Book, clerk::Clerk, compose::Files, lookout::Lookout, record::Action, snapshot::Snapshot};
+use super::{
+    book::Book,
+    clerk::Clerk,
+    compose::Files,
+    lookout::Lookout,
+    record::Action,
+    roster::{Subject, roster},
+    snapshot::Snapshot,
+};
 use crate::{
     cgroup::{Walk, walk},
     inventory::{
@@ -34,6 +42,8 @@ const BACKLOG: usize = 200_000;
 /// How often containers are looked up again, for names that changed, and cgroups are listed, for whatever was missed.
 const LOOK_UP: Duration = Duration::from_mins(1);
 
+/// How long after a roster the next one is published at the soonest.
+const BETWEEN_ROSTERS: Duration = Duration::from_millis(5);
 /// How long a page waits for what interfaces tell of themselves.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// What the owner may be told.
@@ -104,6 +114,11 @@ pub struct Owner {
     asking: usize,
     ready: watch::Sender<bool>,
     snapshot: Option<(Instant, Arc<Snapshot>)>,
+    /// Who is there, for whoever decides about limits.
+    rosters: watch::Sender<Arc<[Subject]>>,
+    /// Something changed since that was published, and when it is published again.
+    stirred: bool,
+    roster_due: Instant,
     later: Vec<(Instant, u32)>,
     looked_up: Instant,
     settings: Settings,
@@ -150,11 +165,20 @@ impl Owner {
             asking: 0,
             ready,
             snapshot: None,
+            rosters: watch::Sender::new(Arc::new([])),
+            stirred: false,
+            roster_due: Instant::now(),
             later: Vec::new(),
             looked_up: Instant::now(),
             settings,
         };
         Ok((owner, Reader { requests: asking, ready: hears_ready }))
+    }
+
+    /// Who is there from now on: each time that somebody comes, goes, or is found elsewhere.
+    #[must_use]
+    pub fn rosters(&self) -> watch::Receiver<Arc<[Subject]>> {
+        self.rosters.subscribe()
     }
 
     /// Owns the state until the task is dropped.
@@ -179,12 +203,29 @@ impl Owner {
                 }
                 Some(walked) = self.walks.1.recv() => self.walked(walked)?,
                 Some(request) = self.requests.recv() => self.requested(request),
+                () = tokio::time::sleep_until(self.roster_due.into()), if self.stirred => self.publish(),
                 _ = tick.tick() => self.tick()?,
             }
         }
     }
 
+    /// Publishes who is there, if that changed and somebody wants to know.
+    fn publish(&mut self) {
+        self.stirred = false;
+        if self.rosters.is_closed() || !*self.ready.borrow() {
+            return;
+        }
+        self.roster_due = Instant::now() + BETWEEN_ROSTERS;
+        let now: Arc<[Subject]> = roster(&self.clerk.book, &self.clerk.meter.lines).into();
+        self.rosters.send_if_modified(|roster| {
+            let is_new = *roster != now;
+            *roster = now;
+            is_new
+        });
+    }
+
     fn happened(&mut self, event: &Event) -> Result<(), Error> {
+        self.stirred |= matches!(event.kind, Kind::Mkdir | Kind::Rmdir | Kind::FirstExec);
         tracing::debug!(?event);
         let (cgroup, now) = (cgroup_key(event.cgroup), SystemTime::now());
         let book = &mut self.clerk.book;
@@ -214,6 +255,7 @@ impl Owner {
     }
 
     fn answered(&mut self, answer: Answer) -> Result<(), Error> {
+        self.stirred = true;
         if let Some(problem) = &answer.problem {
             tracing::warn!("{problem}");
         }
@@ -228,6 +270,7 @@ impl Owner {
 
     /// Takes in what the watcher of interfaces tells.
     fn listen(&mut self, heard: Heard) -> Result<(), Error> {
+        self.stirred |= !matches!(heard, Heard::Counters(_));
         if matches!(heard, Heard::Counters(_)) {
             self.patience = Instant::now();
         }
@@ -279,6 +322,7 @@ impl Owner {
     fn tell_ready(&mut self) {
         let is_ready = self.listed && self.asking == 0 && self.lookout.listed;
         if self.ready.send_if_modified(|ready| is_ready && !std::mem::replace(ready, true)) {
+            self.stirred = true;
             self.lookout.ready(&mut self.clerk);
         }
     }

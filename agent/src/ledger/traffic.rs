@@ -8,7 +8,7 @@ use std::{
 
 use plimsoll_common::{
     port::{Flow, Flows, NAME, Port, Veth, plus, port_key},
-    traffic::{Count, Traffic},
+    traffic::{Count, Direction, Traffic},
 };
 
 use super::snapshot::{Interface, Network, NetworkSource};
@@ -43,6 +43,16 @@ pub struct Lines {
     places: HashMap<u64, Location>,
     /// When accounts lost a pair: another may be about to come.
     lost: HashMap<u64, Instant>,
+}
+
+/// Values of [`Veth::counted`].
+const NOT: u64 = 0;
+const BY_PROGRAMS: u64 = 1;
+const HELD: u64 = 2;
+
+/// Whether what passed in that direction is what came out of a queue behind the programs.
+fn is_held(veth: &Veth, place: usize) -> bool {
+    veth.counted == HELD && place == Direction::Receive as usize
 }
 
 /// How long an account that lost its pair waits before it is shown by what its sockets count.
@@ -123,9 +133,10 @@ impl Lines {
         }
     }
 
-    /// What interfaces counted; gives those whose name in their container is another now.
-    pub fn read(&mut self, readings: Vec<Reading>) -> Vec<(u32, u64, String)> {
-        let mut renamed = Vec::new();
+    /// What interfaces counted; gives those whose name in their container is another now, and those that a queue was put
+    /// behind, which are to be written down.
+    pub fn read(&mut self, readings: Vec<Reading>) -> (Vec<(u32, u64, String)>, Vec<(u32, Veth)>) {
+        let (mut renamed, mut held) = (Vec::new(), Vec::new());
         for reading in readings {
             let Some(pair) = self.pairs.get_mut(&reading.ifindex) else { continue };
             if let (Some((account, name)), Some((now, _))) = (&pair.owner, &reading.inside)
@@ -133,9 +144,13 @@ impl Lines {
             {
                 renamed.push((reading.ifindex, *account, now.clone()));
             }
+            if reading.is_queued && pair.veth.counted == BY_PROGRAMS {
+                pair.hold();
+                held.push((reading.ifindex, pair.veth));
+            }
             pair.reading = Some(reading);
         }
-        renamed
+        (renamed, held)
     }
 
     /// Where the processes of an account are.
@@ -172,6 +187,14 @@ impl Lines {
         self.pairs.is_empty()
     }
 
+    /// Pairs that are somebody's, with the account and the name that they have there.
+    pub fn owned(&self) -> impl Iterator<Item = (u32, u64, &str)> {
+        self.pairs.iter().filter_map(|(ifindex, pair)| {
+            let (account, name) = pair.owner.as_ref()?;
+            Some((*ifindex, *account, name.as_str()))
+        })
+    }
+
     /// What passed a pair and is in no port yet.
     #[must_use]
     pub fn passed(&self, ifindex: u32, interfaces: &HashMap<u32, Passed>) -> Option<Flows> {
@@ -192,7 +215,9 @@ impl Lines {
         let mut flows = pair.passed(Some(&counted));
         for (place, last) in last.into_iter().flatten().enumerate() {
             let (veth, uncounted) = (&pair.veth, &mut flows[place].uncounted);
-            *uncounted = if veth.counted == 1 {
+            *uncounted = if is_held(veth, place) {
+                veth.base[place].uncounted.plus(last).plus(counted[place].total().complement())
+            } else if veth.counted != NOT {
                 let seen = counted[place].total().plus(veth.offset[place]);
                 uncounted.plus(Count {
                     bytes: last.bytes.saturating_sub(seen.bytes),
@@ -269,9 +294,9 @@ impl Lines {
             let Some((account, name)) = &pair.owner else { continue };
             let network = networks.entry(*account).or_default();
             network.source =
-                if pair.veth.counted == 1 { NetworkSource::Programs } else { NetworkSource::Interface };
+                if pair.veth.counted != NOT { NetworkSource::Programs } else { NetworkSource::Interface };
             let interface = network.interface(name);
-            interface.wire = pair.veth.counted == 1;
+            interface.wire = pair.veth.counted != NOT;
             interface.flows = plus(
                 &interface.flows,
                 &pair.passed(counted.interfaces.get(ifindex).map(|passed| &passed.both)),
@@ -290,18 +315,30 @@ impl Lines {
 }
 
 impl Pair {
+    /// From now on a queue holds back what the container is to receive: the programs see more than comes out of it. Until
+    /// now both counted the same, so the sum goes on with what the interface counts.
+    fn hold(&mut self) {
+        let place = Direction::Receive as usize;
+        let uncounted = &mut self.veth.base[place].uncounted;
+        *uncounted = uncounted.plus(self.veth.offset[place].complement());
+        self.veth.counted = HELD;
+    }
+
     fn passed(&self, counted: Option<&Both>) -> Flows {
         let mut flows = self.veth.base;
-        if self.veth.counted == 1 {
+        if self.veth.counted != NOT {
             let counted = counted.copied().unwrap_or_default();
             flows = plus(&flows, &counted.map(Flow::from));
         }
         let Some(reading) = &self.reading else { return flows };
         for (place, flow) in flows.iter_mut().enumerate() {
-            if self.veth.counted == 0 {
-                let outside = reading.outside[place];
-                flow.uncounted =
-                    flow.uncounted.plus(Count { bytes: outside.bytes, packets: outside.packets });
+            let outside =
+                Count { bytes: reading.outside[place].bytes, packets: reading.outside[place].packets };
+            if self.veth.counted == NOT {
+                flow.uncounted = flow.uncounted.plus(outside);
+            } else if is_held(&self.veth, place) {
+                let seen = counted.map(|counted| counted[place].total()).unwrap_or_default();
+                flow.uncounted = self.veth.base[place].uncounted.plus(outside).plus(seen.complement());
             }
             if let Some((_, inside)) = &reading.inside {
                 flow.errors = flow.errors.wrapping_add(inside[place].errors);

@@ -4,6 +4,9 @@ use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage,
 
 use super::NamespaceId;
 
+/// What the kernel calls the lack of a queue.
+const NO_QUEUE: &str = "noqueue";
+
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -15,6 +18,8 @@ pub struct Link {
     pub is_veth: bool,
     /// Whether it is a port of a bridge or the like (`IFLA_MASTER`).
     pub is_port: bool,
+    /// Whether a queue holds back what it transmits (`IFLA_QDISC`): virtual interfaces have none by default.
+    pub is_queued: bool,
     /// Its other end, where that is in another namespace.
     pub peer: Option<Peer>,
     /// What it received.
@@ -52,6 +57,7 @@ impl From<LinkMessage> for Link {
             name: String::new(),
             is_veth: false,
             is_port: false,
+            is_queued: false,
             peer: None,
             received: Counters::default(),
             transmitted: Counters::default(),
@@ -61,6 +67,7 @@ impl From<LinkMessage> for Link {
             match attribute {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Controller(ifindex) => link.is_port = ifindex != 0,
+                LinkAttribute::Qdisc(kind) => link.is_queued = kind != NO_QUEUE,
                 LinkAttribute::Link(ifindex) => peer = Some(ifindex),
                 LinkAttribute::LinkNetNsId(id) => namespace = NamespaceId::assigned(id),
                 LinkAttribute::LinkInfo(infos) => {

@@ -88,17 +88,20 @@ fn config_path(root: &Path, id: &str) -> PathBuf {
 }
 
 impl DockerContainer {
-    fn into_metadata(mut self, wanted: &[String], owner: u32) -> Metadata {
+    fn into_metadata(self, wanted: &[String], owner: u32) -> Metadata {
         let project = self.labels.get(COMPOSE_PROJECT).cloned();
         let service = self.labels.get(COMPOSE_SERVICE).cloned();
-        self.labels.retain(|key, _| wanted.contains(key));
+        let is_wanted = |(key, _): &(&String, &String)| wanted.contains(key);
+        let labels = self.labels.iter().filter(is_wanted);
+        let labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
         Metadata {
             runtime: Runtime::Docker,
             owner,
             name: self.name,
             // A container never has no image: an empty one marks cgroups that are no container.
             image: if self.image.is_empty() { self.image_id } else { self.image },
-            labels: self.labels,
+            labels,
+            every_label: self.labels,
             project,
             service,
             created: self.created,

@@ -81,6 +81,8 @@ pub struct Metadata {
     pub image: String,
     /// The labels that were asked for, as far as the container has them.
     pub labels: BTreeMap<String, String>,
+    /// All of them.
+    pub every_label: BTreeMap<String, String>,
     /// Compose project.
     pub project: Option<String>,
     /// Compose service.

@@ -190,7 +190,9 @@ fn uncounted(account: &Account, tell: Tell<'_>) {
     let by_pairs = account.network.interfaces.iter().filter(|interface| !interface.by_sockets);
     for Interface { name, flows, .. } in by_pairs {
         for (direction, flow) in DIRECTIONS.into_iter().zip(flows) {
-            tell(&[("interface", name), ("direction", direction)], Value::Count(flow.uncounted.bytes));
+            // Less than nothing where a queue behind the programs held some back.
+            let bytes = flow.uncounted.bytes.cast_signed().max(0).cast_unsigned();
+            tell(&[("interface", name), ("direction", direction)], Value::Count(bytes));
         }
     }
 }

@@ -285,6 +285,7 @@ fn the_page_reads_as_documented() {
             project: String::new(),
             service: String::new(),
             labels: BTreeMap::new(),
+            every_label: BTreeMap::new(),
             created: None,
             started: None,
         }),

@@ -131,6 +131,7 @@ impl Watcher {
         while !self.measured.is_empty() {
             self.measure()?;
         }
+        self.read()?;
         self.tell(Heard::Listed(there));
         Ok(())
     }
@@ -315,6 +316,7 @@ impl Watcher {
                 .and_then(|peer| self.requests.link(peer.ifindex, Some(peer.namespace)).ok().flatten());
             readings.push(Reading {
                 ifindex: link.ifindex,
+                is_queued: link.is_queued,
                 outside: as_the_container_sees(&link),
                 inside: inside.map(|link| (link.name, [link.received, link.transmitted])),
             });

@@ -67,13 +67,35 @@ fn an_interface_without_programs_counts_by_itself() {
     let counted_by_itself = Wire { counted: Err("no tcx".to_owned()), ..wire(7, 0) };
     lines.appeared(&counted_by_itself, Instant::now());
     let counters = crate::network::Counters { bytes: 700, packets: 7, errors: 1, dropped: 2 };
-    let reading =
-        Reading { ifindex: 7, outside: [counters; 2], inside: Some(("eth0".to_owned(), [counters; 2])) };
+    let inside = Some(("eth0".to_owned(), [counters; 2]));
+    let reading = Reading { ifindex: 7, is_queued: false, outside: [counters; 2], inside };
     lines.read(vec![reading]);
     let [received, _] = lines.passed(7, &HashMap::new()).expect("a pair");
     assert_eq!((received.total(), received.errors, received.dropped), (count(700), 1, 2));
     let all = lines.passed_in_all(7, &HashMap::new(), Some([count(900); 2])).expect("a pair");
     assert_eq!(all[0].total(), count(900));
+}
+
+#[test]
+fn what_a_queue_holds_back_was_not_received() {
+    let reading = |bytes, is_queued| {
+        let counters = crate::network::Counters { bytes, packets: bytes / 100, errors: 0, dropped: 0 };
+        vec![Reading { ifindex: 7, is_queued, outside: [counters; 2], inside: None }]
+    };
+    let mut lines = Lines::default();
+    lines.appeared(&wire(7, 1_000), Instant::now());
+    assert!(lines.read(reading(1_200, false)).1.is_empty());
+    let (_, held) = lines.read(reading(1_300, true));
+    assert_eq!(held.iter().map(|(ifindex, veth)| (*ifindex, veth.counted)).collect::<Vec<_>>(), [(7, 2)]);
+    assert!(lines.read(reading(1_400, true)).1.is_empty(), "it is written down once");
+    let [received, transmitted] = lines.passed(7, &counted(&[(7, 900)])).expect("a pair");
+    assert_eq!((received.total(), transmitted.total()), (count(1_400), count(1_900)));
+    let mut again = Lines::restore(HashMap::from([(7, held[0].1)]), &HashMap::new(), Instant::now());
+    again.read(reading(1_500, false));
+    assert_eq!(again.passed(7, &counted(&[(7, 950)])).expect("a pair")[0].total(), count(1_500));
+    let last = lines.passed_in_all(7, &counted(&[(7, 950)]), Some([count(1_600), count(0)]));
+    let [received, transmitted] = last.expect("a pair");
+    assert_eq!((received.total(), transmitted.total()), (count(1_600), count(1_950)));
 }
 
 #[test]
