@@ -18,6 +18,11 @@ pub const LANES: &str = "LANES";
 pub const SOCKETS: &str = "SOCKETS";
 /// `HASH<u32 ifindex, Veth>`, see [`crate::port::Veth`].
 pub const VETHS: &str = "VETHS";
+/// `HASH<u32 ifindex, [u64; SEEN_WORDS]>`: what an interface had counted when it was read last. The agent alone reads and
+/// writes it.
+pub const SEEN: &str = "SEEN";
+/// Words of a value in `SEEN`: bytes and packets received and transmitted, errors and drops of both.
+pub const SEEN_WORDS: usize = 8;
 /// `HASH<u64, Port>`, see [`crate::port::port_key`].
 pub const PORTS: &str = "PORTS";
 /// `HASH<u32 ifindex, u32 ifindex>`: the host's end of a veth pair to the interface that what comes from it goes to.
@@ -63,8 +68,8 @@ pub const LANES_MAX: u32 = 2_048 * 2 * crate::traffic::MAX_LANES;
 pub const SOCKETS_MAX: u32 = 16_384;
 /// Room in `VETHS`.
 pub const VETHS_MAX: u32 = 4_096;
-/// Room in `PORTS`: ports of accounts, live and dead, and workloads.
-pub const PORTS_MAX: u32 = 8_192;
+/// Room in `PORTS`: one or two each of accounts, live and dead, and one of each workload.
+pub const PORTS_MAX: u32 = 12_288;
 /// Room in `SHAPED`.
 pub const SHAPED_MAX: u32 = VETHS_MAX;
 /// Room in `UNDO`: some acts each of 2,000 containers.

@@ -10,8 +10,8 @@ use aya_ebpf::{
 use plimsoll_common::{
     names::{
         EVENTS_BYTES, FOLDED_MAX, HANDS_MAX, IMPORTED_MAX, LANES_MAX, META_WORDS, NAME_LEN, NAMES_MAX,
-        OWNERS_MAX, PORTS_MAX, PROC_MAX, RECORD_LEN, ROWS_MAX, SHAPED_MAX, SOCKETS_MAX, SPENT_MAX,
-        SPENT_WORDS, UNDO_MAX, VETHS_MAX,
+        OWNERS_MAX, PORTS_MAX, PROC_MAX, RECORD_LEN, ROWS_MAX, SEEN_WORDS, SHAPED_MAX, SOCKETS_MAX,
+        SPENT_MAX, SPENT_WORDS, UNDO_MAX, VETHS_MAX,
     },
     port::{Port, Veth},
     row::Row,
@@ -59,6 +59,11 @@ pub static SOCKETS: HashMap<u32, [Traffic; 2]> = HashMap::with_max_entries(SOCKE
 /// Full: that pair is nobody's.
 #[map]
 pub static VETHS: HashMap<u32, Veth> = HashMap::with_max_entries(VETHS_MAX, 0);
+
+/// Interface to what it had counted when it was read last, where the programs do not count that. The agent writes and
+/// reads. Full: those totals may fall over a restart of the agent.
+#[map]
+pub static SEEN: HashMap<u32, [u64; SEEN_WORDS]> = HashMap::with_max_entries(VETHS_MAX, BPF_F_NO_PREALLOC);
 
 /// Port to the sum of what is not counted elsewhere any more. The agent makes and reads; `settle`, `fold_sockets` and
 /// `retire_port` add. Full: what would be a new port's counts for the workload "other".

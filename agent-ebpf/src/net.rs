@@ -80,8 +80,11 @@ fn at_interface(skb: &SkBuff, direction: Direction) {
     match LANES.get_ptr_mut(lane_key(ifindex, direction, cpu & LANE_MASK.load())) {
         Some(lane) => {
             // SAFETY: a live map value; the traffic is its beginning.
-            count(unsafe { &raw mut (*lane).traffic }, skb, ETHERNET, 0);
-            if matches!(direction, Direction::Transmit) {
+            let class = count(unsafe { &raw mut (*lane).traffic }, skb, ETHERNET, 0);
+            // Whoever sets up a network asks for addresses and tells its own from there, by a socket of its own.
+            let is_own =
+                matches!(class, Class::Tcp4 | Class::Udp4 | Class::Icmp4 | Class::Tcp6 | Class::Udp6);
+            if matches!(direction, Direction::Transmit) && is_own {
                 note_sender(lane, skb);
             }
         }
@@ -115,8 +118,10 @@ fn at_socket(skb: &SkBuff, direction: Direction) {
     // SAFETY: the verifier gave the context.
     let cgroup = cgroup_key(unsafe { bpf_skb_cgroup_id(context) });
     match socket_row(cgroup) {
-        // SAFETY: a row has both directions.
-        Some(row) => count(unsafe { row.cast::<Traffic>().add(direction as usize) }, skb, 0, ETHERNET),
+        Some(row) => {
+            // SAFETY: a row has both directions.
+            count(unsafe { row.cast::<Traffic>().add(direction as usize) }, skb, 0, ETHERNET);
+        }
         None => {
             tally(Tally::SocketsFull);
         }
@@ -133,9 +138,9 @@ fn socket_row(cgroup: u32) -> Option<*mut [Traffic; 2]> {
     SOCKETS.get_ptr_mut(cgroup)
 }
 
-/// Adds a packet whose IP header is at `at`, and which has `more` bytes than are told.
+/// Adds a packet whose IP header is at `at`, and which has `more` bytes than are told. Gives its class.
 #[inline(always)]
-fn count(row: *mut Traffic, skb: &SkBuff, at: u32, more: u32) {
+fn count(row: *mut Traffic, skb: &SkBuff, at: u32, more: u32) -> Class {
     let context: *const __sk_buff = skb.skb;
     // SAFETY: members that the verifier lets these programs read.
     let (length, segments, protocol) = unsafe { ((*context).len, (*context).gso_segs, (*context).protocol) };
@@ -157,6 +162,7 @@ fn count(row: *mut Traffic, skb: &SkBuff, at: u32, more: u32) {
             atomic::add(&raw mut (*row).headers, headers * u64::from(segments - 1));
         }
     }
+    class
 }
 
 /// Bytes of the headers from IP on.

@@ -61,6 +61,12 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
+    /// The root of its hierarchy.
+    #[must_use]
+    pub fn hierarchy_root(&self) -> &Path {
+        self.hierarchy.root()
+    }
+
     /// A cgroup below the root, called `plimsoll-test-<name>-<pid of this test>`.
     pub fn create(name: &str) -> Result<Self> {
         Self::create_raw(OsStr::new(&format!("{name}-{}", process::id())))

@@ -260,22 +260,37 @@ impl Sandbox {
 
     /// What the host's end of its pair has counted, as the container sees it; the kernel's own numbers.
     pub fn counters(&self) -> Result<Counters> {
-        let folder = PathBuf::from("/sys/class/net").join(&self.outside).join("statistics");
-        let read = |name: &str| -> Result<u64> {
-            let text = fs::read_to_string(folder.join(name)).with_context(|| format!("read {name}"))?;
-            text.trim().parse().context("a counter")
-        };
-        Ok([read("tx_bytes")?, read("tx_packets")?, read("rx_bytes")?, read("rx_packets")?])
+        counters(&self.outside)
     }
 
     /// The same, once nothing passes.
     pub fn at_rest(&self) -> Result<Counters> {
-        let mut last = self.counters()?;
-        wait::until("nothing passes", || {
-            thread::sleep(REST);
-            let now = self.counters()?;
-            Ok((std::mem::replace(&mut last, now) == now).then_some(now))
-        })
+        at_rest(&self.outside)
+    }
+
+    /// Takes its process out of its cgroup.
+    pub fn leave_to_the_root(&self) -> Result<()> {
+        let procs = self.cgroup.hierarchy_root().join("cgroup.procs");
+        fs::write(procs, self.pid().to_string()).context("move to the root")
+    }
+
+    /// Runs a load of packets in its namespace, in this process's cgroup, to the end.
+    pub fn traffic_from_outside(&self, words: &[&str]) -> Result<()> {
+        let namespace = self.namespace()?;
+        let mut command = Command::new(settings::load()?);
+        // SAFETY: between fork and exec, a plain system call on the child itself.
+        unsafe {
+            command.pre_exec(move || Ok(nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNET)?));
+        }
+        host::run(command.arg("traffic").args(words)).map(drop)
+    }
+
+    /// Ends its process and its cgroup; its pair stays, as another member of its namespace lives.
+    pub fn die(mut self) -> Result<Orphan> {
+        let pair = Orphan(std::mem::take(&mut self.outside));
+        self.holder.kill().context("end a sandbox")?;
+        self.holder.wait().context("wait for its end")?;
+        Ok(pair)
     }
 
     /// The number of the host's end of its pair.
@@ -310,6 +325,51 @@ pub fn traffic_on_the_host(cgroup: &Cgroup, words: &[&str]) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", shell, "sh"]).arg(settings::load()?).arg("traffic").args(words);
     host::run(command.current_dir(cgroup.path())).map(drop)
+}
+
+/// The same that takes what comes, until its end.
+pub fn sink_on_the_host(cgroup: &Cgroup) -> Result<Sink> {
+    let mut command = Command::new(settings::load()?);
+    let child = command.args(["traffic", "sink"]).stdout(Stdio::piped()).spawn().context("start a sink")?;
+    cgroup.add(child.id().cast_signed())?;
+    Sink::ready(child)
+}
+
+/// A pair whose sandbox is gone, and that is not. Its end removes it.
+#[derive(Debug)]
+pub struct Orphan(String);
+
+impl Orphan {
+    /// What the host's end has counted, as the container sees it, once nothing passes.
+    pub fn at_rest(&self) -> Result<Counters> {
+        at_rest(&self.0)
+    }
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        let _gone_before = ip(&["link", "del", &self.0]);
+    }
+}
+
+/// What the host's end of a pair has counted, as the container sees it; the kernel's own numbers.
+fn counters(outside: &str) -> Result<Counters> {
+    let folder = PathBuf::from("/sys/class/net").join(outside).join("statistics");
+    let read = |name: &str| -> Result<u64> {
+        let text = fs::read_to_string(folder.join(name)).with_context(|| format!("read {name}"))?;
+        text.trim().parse().context("a counter")
+    };
+    Ok([read("tx_bytes")?, read("tx_packets")?, read("rx_bytes")?, read("rx_packets")?])
+}
+
+/// The same, once nothing passes.
+fn at_rest(outside: &str) -> Result<Counters> {
+    let mut last = counters(outside)?;
+    wait::until("nothing passes", || {
+        thread::sleep(REST);
+        let now = counters(outside)?;
+        Ok((std::mem::replace(&mut last, now) == now).then_some(now))
+    })
 }
 
 /// A process that takes what comes. Its end kills it.

@@ -321,3 +321,41 @@ fn wire_bytes_are_those_of_single_segments() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn bytes_of_a_pair_that_ends_stay() -> Result<()> {
+    Case::run("bytes_of_a_pair_that_ends_stay", |case| {
+        let Setting { mut agent, a, b, _bridge, pins } = Setting::new()?;
+        let _sink = b.sink()?;
+        a.traffic(&["tcp", &b.ipv4(), &settings::scaled(10_000_000).to_string()])?;
+        let ends = [at_rest(&agent, &a)?.1, at_rest(&agent, &b)?.1];
+        compare(case, "before", &agent, &a)?;
+        compare(case, "before", &agent, &b)?;
+        a.disconnect()?;
+        agent.scrape_until("its pair is gone", |page| {
+            let pairs = page.count("plimsoll_map_entries", &[("map", "VETHS")])?;
+            Ok((pairs == 1).then_some(()))
+        })?;
+        let ours = |agent: &Agent| -> Result<[Counters; 2]> {
+            let page = agent.scrape()?;
+            Ok([read(&page, &a)?, read(&page, &b)?])
+        };
+        case.compare("with an agent that saw it end", ours(&agent)?[0], ends[0]);
+        agent.kill()?;
+        b.disconnect()?;
+        agent = Agent::start(&pins, &[])?;
+        let after = ours(&agent)?;
+        case.compare("after a restart", after[0], ends[0]);
+        // It spoke IPv6 by itself meanwhile, and lost a neighbour.
+        for (place, family) in FAMILIES.into_iter().enumerate() {
+            let most = ends[1][place] + 2_000;
+            case.compare_within(
+                format!("of one that ended meanwhile: {family}"),
+                after[1][place],
+                ends[1][place],
+                most,
+            );
+        }
+        Ok(())
+    })
+}

@@ -15,7 +15,7 @@ use plimsoll_tests::{
     page::Page,
     pins::Pins,
     report::Case,
-    sandbox::{Sandbox, traffic_on_the_host},
+    sandbox::{Sandbox, sink_on_the_host, traffic_on_the_host},
     settings, wait,
 };
 
@@ -24,6 +24,12 @@ const TRANSMITTED: &str = "container_network_transmit_bytes_total";
 
 /// Longer than a page is shared, and than it takes to find where processes are.
 const A_WHILE: Duration = Duration::from_secs(4);
+
+/// Longer than a pair's account is looked for.
+const UNTIL_NOBODYS: Duration = Duration::from_secs(13);
+
+/// Bytes of an Ethernet, an IPv4 and a TCP header with its timestamps.
+const HEADERS: u64 = 14 + 20 + 32;
 
 /// How long a pair lives: 500 of them take a minute.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -53,11 +59,15 @@ fn a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others() -> Result<()>
         thread::sleep(Duration::from_millis(300));
         let page = agent.scrape()?;
         let sent = shown(&page, &busy, "host")?.context("it has the host's network")?;
+        let labels = [("id", busy.id()), ("interface", "host".to_owned())];
+        let labels = labels.each_ref().map(|(key, value)| (*key, value.as_str()));
+        let packets = page.count("container_network_transmit_packets_total", &labels)?;
+        let expected = payload + packets * HEADERS;
         case.compare_within(
-            "bytes of the host's network, with headers",
+            "bytes of the host's network, payload and headers",
             sent,
-            payload,
-            payload + payload / 20,
+            expected - expected / 100,
+            expected + expected / 100,
         );
         let through = page.count(RECEIVED, &[("id", &inside.cgroup.id()), ("interface", "eth0")])?;
         case.compare_within(
@@ -70,6 +80,8 @@ fn a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others() -> Result<()>
         let before = page.sum(TRANSMITTED, &[])?;
         let loopback = settings::scaled(1_000_000_000).to_string();
         inside.traffic(&["tcp", "127.0.0.1", &loopback])?;
+        let _sink = sink_on_the_host(&idle)?;
+        traffic_on_the_host(&busy, &["tcp", "127.0.0.1", &loopback])?;
         thread::sleep(Duration::from_millis(300));
         // IPv6 asks for routers by itself.
         let after = agent.scrape()?.sum(TRANSMITTED, &[])?;
@@ -78,6 +90,74 @@ fn a_cgroup_in_the_hosts_network_has_its_own_bytes_and_no_others() -> Result<()>
             sleeper.kill()?;
             sleeper.wait()?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pair_of_nobody_is_told_as_such_and_all_shares_add_up() -> Result<()> {
+    Case::run("a_pair_of_nobody_is_told_as_such_and_all_shares_add_up", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let mut nobody = Sandbox::silent("nobody", 1)?;
+        let mut somebody = Sandbox::silent("somebody", 2)?;
+        somebody.connect(&bridge)?;
+        let _sink = somebody.sink()?;
+        let agent = Agent::start(&pins, &[])?;
+        // Only the first process of a cgroup is looked at, and that of the root is another.
+        nobody.leave_to_the_root()?;
+        nobody.connect(&bridge)?;
+        thread::sleep(UNTIL_NOBODYS);
+        nobody.traffic_from_outside(&["tcp", &somebody.ipv4(), "1000000"])?;
+        let kernels = [nobody.at_rest()?, somebody.at_rest()?];
+        let page = agent.scrape()?;
+        for (place, direction) in [(0, "receive"), (2, "transmit")] {
+            let family = format!("plimsoll_node_network_{direction}_bytes_total");
+            let share = |share| page.count(&family, &[("share", share)]);
+            case.compare(format!("{direction}: bytes of nobody"), share("unattributed")?, kernels[0][place]);
+            case.compare(format!("{direction}: bytes of cgroups"), share("cgroups")?, kernels[1][place]);
+            let all = page.sum(&family, &[])?;
+            let both = kernels[0][place] + kernels[1][place] + share("root")?;
+            case.compare(format!("{direction}: all shares"), all, both);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pair_that_outlives_its_owner_goes_to_who_is_there() -> Result<()> {
+    Case::run("a_pair_that_outlives_its_owner_goes_to_who_is_there", |case| {
+        let (pins, bridge) = (Pins::new()?, Bridge::new()?);
+        let mut first = Sandbox::silent("outlived", 1)?;
+        first.connect(&bridge)?;
+        let mut other = Sandbox::silent("outlived-other", 2)?;
+        other.connect(&bridge)?;
+        let _sink = other.sink()?;
+        let mut agent = Agent::start(&pins, &["--retention", "1"])?;
+        let all = |page: &Page| page.sum("plimsoll_node_network_transmit_bytes_total", &[]);
+        let of = |page: &Page, id: &str| page.find(TRANSMITTED, &[("id", id), ("interface", "eth0")]);
+        let id = first.cgroup.id();
+        agent.scrape_until("its pair is known", |page| of(page, &id))?;
+        first.traffic(&["tcp", &other.ipv4(), "1000000"])?;
+        let second = first.member("outliving")?;
+        let its = first.at_rest()?[2];
+        let before = agent.scrape()?;
+        case.compare("bytes of the first", of(&before, &id)?, Some(its));
+        let pair = first.die()?;
+        let id_of_second = second.cgroup.id();
+        agent.scrape_until("the pair is the other's", |page| of(page, &id_of_second))?;
+        second.traffic(&["tcp", &other.ipv4(), "1000000"])?;
+        let after = pair.at_rest()?[2];
+        let page = agent.scrape_until("the first is shown no more", |page| {
+            Ok(of(page, &id)?.is_none().then(|| page.clone()))
+        })?;
+        case.compare("bytes of the second", of(&page, &id_of_second)?, Some(after - its));
+        let both = after + other.at_rest()?[2];
+        let root = |page: &Page| page.sum("plimsoll_node_network_transmit_bytes_total", &[("share", "root")]);
+        case.compare("all bytes", all(&page)?, both + root(&page)?);
+        agent.kill()?;
+        agent = Agent::start(&pins, &["--retention", "1"])?;
+        let page = agent.scrape()?;
+        case.compare("all bytes after a restart", all(&page)?, both + root(&page)?);
         Ok(())
     })
 }

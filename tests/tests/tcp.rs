@@ -108,8 +108,8 @@ fn tcp_connections_are_those_that_the_kernel_counts() -> Result<()> {
         }
         let ([ours_a, ours_b], [a_counts, b_counts], _) = setting.at_rest()?;
         case.compare("opened", ours_a.opened, a_counts.active_opens);
-        case.compare("accepted", ours_b.accepted, b_counts.passive_opens);
         case.compare("all of them", (ours_a.opened, ours_b.accepted), (2 * count, 2 * count));
+        compare_accepted(case, ours_b.accepted, b_counts.passive_opens);
         case.compare("opened and accepted the other way", (ours_b.opened, ours_a.accepted), (0, 0));
 
         // What stays inside counts for nobody here, and for the kernel.
@@ -157,6 +157,12 @@ fn tcp_resets_are_those_that_the_kernel_counts() -> Result<()> {
         case.compare("as many", ours_b.received, 2 * count);
         Ok(())
     })
+}
+
+/// Connections accepted. The kernel counts one as soon as it makes a socket for it, and makes two where the last word of
+/// a handshake is heard twice at once; one of them is never accepted.
+fn compare_accepted(case: &mut Case, ours: u64, kernels: u64) {
+    case.compare_within("accepted", ours, kernels - kernels / 20, kernels);
 }
 
 /// Segments sent again. Those that failed on the way out count for the kernel, too; for us since 6.15, if it was their
@@ -235,7 +241,7 @@ fn tcp_counts_survive_kills() -> Result<()> {
         }
         let ([ours_a, ours_b], [a_counts, b_counts], page) = setting.at_rest()?;
         case.compare("opened", ours_a.opened, a_counts.active_opens);
-        case.compare("accepted", ours_b.accepted, b_counts.passive_opens);
+        compare_accepted(case, ours_b.accepted, b_counts.passive_opens);
         case.compare("sent", ours_a.sent, a_counts.out_rsts);
         case.compare("received", ours_b.received, b_counts.estab_resets);
         compare_sent_again(case, &page, ours_a.retransmitted, &a_counts)?;

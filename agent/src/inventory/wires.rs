@@ -35,6 +35,8 @@ pub enum Question {
     Everybody(Vec<Candidate>),
     /// What have the interfaces counted?
     Counters,
+    /// The accounts that these pairs belonged to are gone: whoever is in their namespaces is to have them.
+    Release(Vec<u32>),
     /// Nothing is to be kept of an interface any more.
     Forget(u32),
 }

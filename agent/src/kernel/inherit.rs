@@ -31,11 +31,12 @@ use super::{
 const SHARED: [&str; 3] = [names::PROC, names::TALLIES, names::EVENTS];
 
 /// Those of them that the first layout did not have.
-const SHARED_SINCE: [&str; 8] = [
+const SHARED_SINCE: [&str; 9] = [
     names::LANES,
     names::SOCKETS,
     names::VETHS,
     names::PORTS,
+    names::SEEN,
     names::SHAPED,
     names::UNDO,
     names::HANDS,

@@ -70,6 +70,10 @@ pub(super) const SHAPES: &[Shape] = &[
     map(names::LANES, MapType::Hash, 8, size_of::<Lane>(), names::LANES_MAX),
     map(names::SOCKETS, MapType::Hash, 4, size_of::<[Traffic; 2]>(), names::SOCKETS_MAX),
     map(names::VETHS, MapType::Hash, 4, size_of::<Veth>(), names::VETHS_MAX),
+    Shape {
+        preallocated: false,
+        ..map(names::SEEN, MapType::Hash, 4, 8 * names::SEEN_WORDS, names::VETHS_MAX)
+    },
     map(names::PORTS, MapType::Hash, 8, size_of::<Port>(), names::PORTS_MAX),
     Shape { preallocated: false, ..map(names::SHAPED, MapType::Hash, 4, 4, names::SHAPED_MAX) },
     Shape { preallocated: false, ..map(names::UNDO, MapType::Hash, 8, names::RECORD_LEN, names::UNDO_MAX) },

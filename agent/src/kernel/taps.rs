@@ -74,7 +74,7 @@ impl Loader {
         program.load().map_err(Error::program("load", name))?;
         let fd = program.fd().map_err(Error::program("open", name))?.as_fd();
         if let Some(cgroup2) = cgroup2 {
-            attach_to_sockets(fd, place, cgroup2, &pins.join("links").join(name))?;
+            attach_to_sockets(fd, name, place, cgroup2, &pins.join("links").join(name))?;
         }
         pin_anew(&pins, name, |path| program.pin(path))
     }
@@ -129,7 +129,13 @@ fn relink(directory: &Path, is_its: impl Fn(&str) -> bool, program: BorrowedFd<'
     Ok(())
 }
 
-fn attach_to_sockets(program: BorrowedFd<'_>, place: Place, root: &Path, link: &Path) -> Result<(), Error> {
+fn attach_to_sockets(
+    program: BorrowedFd<'_>,
+    name: &'static str,
+    place: Place,
+    root: &Path,
+    link: &Path,
+) -> Result<(), Error> {
     match sys::object_get(link) {
         Ok(pinned) => {
             return sys::link_update(pinned.as_fd(), program).map_err(Error::pin("update", link));
@@ -142,6 +148,8 @@ fn attach_to_sockets(program: BorrowedFd<'_>, place: Place, root: &Path, link: &
         Place::SocketReceive => Target::CgroupReceive(cgroup.as_fd()),
         _ => Target::CgroupTransmit(cgroup.as_fd()),
     };
-    let attached = sys::link_create(program, target).map_err(Error::pin("attach to the sockets of", root))?;
+    // EPERM: somebody has all sockets for himself; E2BIG: 64 programs are there.
+    let attached =
+        sys::link_create(program, target).map_err(Error::program("attach to all sockets", name))?;
     sys::object_pin(link, attached.as_fd()).map_err(Error::pin("pin", link))
 }

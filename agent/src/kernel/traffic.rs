@@ -18,6 +18,9 @@ use super::{
 /// Received and transmitted.
 pub type Both = [Traffic; 2];
 
+/// What an interface had counted when it was read last, see [`names::SEEN`].
+pub type Seen = [u64; names::SEEN_WORDS];
+
 /// What programs counted at an interface.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Passed {
@@ -33,6 +36,7 @@ pub struct TrafficMaps {
     sockets: HashMap<MapData, u32, Both>,
     veths: HashMap<MapData, u32, Veth>,
     ports: HashMap<MapData, u64, Port>,
+    seen: HashMap<MapData, u32, Seen>,
     /// Lanes per interface and direction, less one.
     mask: u32,
 }
@@ -48,6 +52,7 @@ impl TrafficMaps {
             sockets: open(directory, names::SOCKETS)?,
             veths: open(directory, names::VETHS)?,
             ports: open(directory, names::PORTS)?,
+            seen: open(directory, names::SEEN)?,
             mask: lane_mask()?,
         })
     }
@@ -123,6 +128,30 @@ impl TrafficMaps {
     /// The kernel's: E2BIG when the map is full.
     pub fn put_veth(&mut self, ifindex: u32, veth: &Veth) -> Result<(), Error> {
         self.veths.insert(ifindex, veth, 0).map_err(Error::map("write", names::VETHS))
+    }
+
+    /// What each interface had counted when it was read last, where that was written down.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn seen(&self) -> Result<Map<u32, Seen>, Error> {
+        Ok(entries(&self.seen, names::SEEN)?.into_iter().collect())
+    }
+
+    /// Writes down what an interface has counted.
+    ///
+    /// # Errors
+    /// The kernel's: E2BIG when the map is full.
+    pub fn put_seen(&mut self, ifindex: u32, seen: &Seen) -> Result<(), Error> {
+        self.seen.insert(ifindex, seen, 0).map_err(Error::map("write", names::SEEN))
+    }
+
+    /// Forgets what an interface had counted.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn delete_seen(&mut self, ifindex: u32) -> Result<(), Error> {
+        absent_is_fine(self.seen.remove(&ifindex), names::SEEN)
     }
 
     /// Makes a port, unless there is one.

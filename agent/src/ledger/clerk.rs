@@ -19,14 +19,16 @@ use super::{
 };
 use crate::{
     inventory::{
-        Stored,
-        wires::{Heard, Question},
+        Identity, Kind as IdentityKind, Stored, account_key,
+        wires::{Heard, Location, Question},
     },
     kernel::{Error, Kernel, traffic::Both},
 };
 
 /// Time between audits while nothing is suspicious.
 const AUDIT: Duration = Duration::from_secs(30);
+/// The key of the root of cgroup2.
+const ROOT: u32 = 1;
 /// Dead accounts that are kept at most.
 const MAX_DEAD: usize = 5_000;
 
@@ -96,7 +98,18 @@ impl Clerk {
     /// # Errors
     /// The map cannot be read.
     pub fn row_keys(&self) -> Result<Vec<u32>, Error> {
-        Ok(self.kernel.maps.rows()?.into_iter().map(|(cgroup, _)| cgroup).collect())
+        let mut keys: HashSet<u32> = self.kernel.maps.rows()?.into_iter().map(|(cgroup, _)| cgroup).collect();
+        // Sockets may outlive their cgroup: a packet makes its row anew.
+        keys.extend(self.meter.counted()?.sockets.into_keys().filter(|cgroup| *cgroup > ROOT));
+        Ok(keys.into_iter().collect())
+    }
+
+    /// A cgroup is gone: if it was the last of its account, nobody knows where that one's processes are.
+    pub fn ended(&mut self, cgroup: u32) {
+        let account = self.book.account_of(cgroup);
+        if let Some(account) = account.filter(|account| !self.book.is_live(*account)) {
+            self.meter.lines.forget_place(account);
+        }
     }
 
     /// Does what the book asks for. Names come before the sums that they belong to: a killed agent leaves a name too
@@ -116,11 +129,16 @@ impl Clerk {
                 self.or_full(result)
             }
             Action::Fold(cgroup, account) => {
-                if self.kernel.commands.fold(cgroup, account)? == Answer::Full {
-                    self.kernel.commands.fold(cgroup, Workload::other().key())?;
-                }
-                let known = Some(account).filter(|account| *account != Workload::other().key());
+                let nobodys = Workload::other().key();
+                let remembered =
+                    || self.meter.account_of(cgroup).filter(|one| self.book.account(*one).is_some());
+                let account = if account == nobodys { remembered().unwrap_or(nobodys) } else { account };
+                // Sockets first: killed in between, the row is left, and leads here again.
+                let known = Some(account).filter(|account| *account != nobodys);
                 self.meter.fold(cgroup, known, &self.kernel.commands)?;
+                if self.kernel.commands.fold(cgroup, account)? == Answer::Full {
+                    self.kernel.commands.fold(cgroup, nobodys)?;
+                }
                 if !self.book.is_container(account) {
                     self.meter.disowned(cgroup);
                 }
@@ -291,6 +309,11 @@ impl Clerk {
     /// # Errors
     /// The kernel's.
     pub fn choose_sources(&mut self) -> Result<(), Error> {
+        // Those that have no account of their own are many, and in the host's network as a rule.
+        let others = account_key(&Identity::cgroup("/other".into(), IdentityKind::Other));
+        if self.book.account(others).is_some() {
+            self.meter.lines.found(others, Location::Host);
+        }
         let (_, own) = self.counted()?;
         self.meter.choose_sources(&own)
     }

@@ -129,6 +129,12 @@ impl Lookout {
     /// # Errors
     /// The kernel's.
     pub fn tick(&mut self, now: Instant, clerk: &mut Clerk) -> Result<(), Error> {
+        // Who had a pair is gone, and the pair is not: it may be another's who is there.
+        let forsaken = clerk.meter.lines.forsaken(|account| clerk.book.is_live(account));
+        if !forsaken.is_empty() {
+            self.wires.ask(Question::Release(forsaken));
+            self.search = true;
+        }
         if self.search {
             self.locate_all(clerk);
         }

@@ -1,5 +1,7 @@
 //! Keeps the lines equal to the pinned maps of bytes: writes pairs down, settles, folds, retires. No async.
 
+mod sources;
+
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
@@ -9,24 +11,24 @@ use std::{
 use plimsoll_common::{
     command::{Answer, Command, GONE, Settle},
     names,
-    port::{Flow, Port, plus, port_key},
+    port::{Port, port_key},
     traffic::Count,
     word::cgroup_key,
 };
 
-use super::traffic::{Counted, Lines, UNKNOWN, by_account, closed, interface_of, new_port};
+use super::traffic::{Counted, Lines, News, SEVERAL, UNKNOWN, by_account, closed, new_port};
+
 use crate::{
-    inventory::wires::{Heard, Location, Question},
-    kernel::{
-        Commands, Error,
-        traffic::{Both, TrafficMaps},
-    },
+    inventory::wires::{Heard, Location, Question, Wire},
+    kernel::{Commands, Error, traffic::TrafficMaps},
     network::Link,
 };
 
 /// How long the account of a pair is looked for before what it counts is nobody's.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Names of interfaces of one account at most; what comes later is shown as [`SEVERAL`].
+const MOST_NAMES: usize = 16;
 /// Cgroups whose account is remembered at most.
 const MAX_CGROUPS: usize = 65_536;
 
@@ -66,7 +68,7 @@ impl Meter {
             maps.make_port(port_key(HOST, name.as_bytes()), &new_port(HOST, name))?;
         }
         maps.make_port(port_key(other, b""), &new_port(other, ""))?;
-        let lines = Lines::restore(maps.veths()?, &maps.ports()?, Instant::now());
+        let lines = Lines::restore(maps.veths()?, &maps.ports()?, &maps.seen()?, Instant::now());
         Ok(Self {
             lines,
             watched: true,
@@ -105,9 +107,13 @@ impl Meter {
             }
             Heard::Owner(ifindex, account, interface) => self.give(ifindex, account, &interface, commands)?,
             Heard::Counters(readings) => {
-                let (renamed, held) = self.lines.read(readings);
+                let News { renamed, held, seen } = self.lines.read(readings);
                 for (ifindex, veth) in held {
                     self.maps.put_veth(ifindex, &veth)?;
+                }
+                for (ifindex, seen) in seen {
+                    let result = self.maps.put_seen(ifindex, &seen);
+                    self.or_full(result)?;
                 }
                 for (ifindex, account, interface) in renamed {
                     self.give(ifindex, account, &interface, commands)?;
@@ -159,7 +165,9 @@ impl Meter {
         self.cgroups.remove(&cgroup);
     }
 
-    fn account_of(&self, cgroup: u32) -> Option<u64> {
+    /// The account of a cgroup, also of one that is gone.
+    #[must_use]
+    pub fn account_of(&self, cgroup: u32) -> Option<u64> {
         self.cgroups.get(&cgroup).copied()
     }
 
@@ -172,52 +180,60 @@ impl Meter {
         commands: &Commands,
     ) -> Result<(), Error> {
         let Some(veth) = self.lines.veth(ifindex) else { return Ok(()) };
+        let ports = self.maps.ports()?;
+        let own = ports.values().filter(|port| port.account == account && port.interface[0] != 0);
+        // Who may name interfaces may give each a hundred names.
+        let is_known = ports.contains_key(&port_key(account, interface.as_bytes()));
+        let interface = if is_known || own.count() < MOST_NAMES { interface } else { SEVERAL };
         let port = port_key(account, interface.as_bytes());
         if veth.port == port {
             return Ok(());
         }
-        self.close_sockets(account)?;
         let made = self.maps.make_port(port, &new_port(account, interface));
-        self.or_full(made)?;
-        let mut passed = None;
-        if veth.port != 0 {
-            let flows = self.lines.passed(ifindex, &self.maps.interfaces()?).unwrap_or_default();
-            let command = Command { key: ifindex.into(), from: veth.port, to: port };
-            commands.settle(&Settle { command, flows })?;
-            passed = Some(flows);
+        if !self.or_full(made)? {
+            return Ok(());
         }
-        if let Some(veth) = self.lines.given(ifindex, account, interface, passed.as_ref()) {
+        let passed = self.lines.passed(ifindex, &self.maps.interfaces()?).unwrap_or_default();
+        let told = if veth.port == 0 {
+            self.close_sockets(account, interface, Some(&passed))?
+        } else {
+            self.close_sockets(account, interface, None)?;
+            let settle = |from| {
+                let command = Command { key: ifindex.into(), from, to: port };
+                commands.settle(&Settle { command, flows: passed })
+            };
+            if settle(veth.port)? != Answer::Done {
+                settle(port_key(HOST, NOBODY.as_bytes()))?;
+            }
+            Some(passed)
+        };
+        if let Some(veth) = self.lines.given(ifindex, account, interface, told.as_ref()) {
             self.maps.put_veth(ifindex, &veth)?;
         }
         Ok(())
     }
 
-    /// From now on a pair tells what an account's sockets were shown for: what they count is in no port any more.
-    fn close_sockets(&mut self, account: u64) -> Result<(), Error> {
-        let is_open = |port: &Port| port.account == account && port.by_sockets == 1;
-        if !self.maps.ports()?.values().any(is_open) {
-            return Ok(());
-        }
-        let counted = self.counted()?;
-        let own = by_account(&counted, |cgroup| self.account_of(cgroup));
-        let own = own.get(&account).copied().unwrap_or_default();
-        for (key, port) in counted.ports.iter().filter(|(_, port)| is_open(port)) {
-            self.maps.put_port(*key, &closed(port, &own))?;
-        }
-        Ok(())
-    }
-
     fn gone(&mut self, ifindex: u32, last: Option<&Link>, commands: &Commands) -> Result<(), Error> {
-        let Some(veth) = self.lines.veth(ifindex) else { return Ok(()) };
         let counted = self.maps.interfaces()?;
+        let sender = counted.get(&ifindex).and_then(|passed| self.account_of(cgroup_key(passed.sender)));
+        let veth = match self.lines.veth(ifindex) {
+            Some(veth) => veth,
+            // Counted, and an agent was killed before it wrote that down.
+            None if sender.is_some() => {
+                let wire = Wire { ifindex, counted: Ok(()), offset: [Count::default(); 2] };
+                let Some(veth) = self.lines.appeared(&wire, Instant::now()) else { return Ok(()) };
+                let result = self.maps.put_veth(ifindex, &veth);
+                self.or_full(result)?;
+                veth
+            }
+            None => return Ok(()),
+        };
         let last = last.map(|link| {
             let counters = [link.transmitted, link.received];
             counters.map(|counters| Count { bytes: counters.bytes, packets: counters.packets })
         });
         let flows = self.lines.passed_in_all(ifindex, &counted, last).unwrap_or_default();
         let nobody = port_key(HOST, NOBODY.as_bytes());
-        let sender = counted.get(&ifindex).map(|passed| cgroup_key(passed.sender));
-        let sender = sender.filter(|_| veth.port == 0).and_then(|cgroup| self.account_of(cgroup));
         let from = match (veth.port, sender) {
             (0, None) => nobody,
             // Its namespace was gone before it was asked for; whose socket sent first, is still known.
@@ -235,6 +251,7 @@ impl Meter {
         if settle(from)? == Answer::Full {
             settle(nobody)?;
         }
+        self.maps.delete_seen(ifindex)?;
         self.lines.gone(ifindex, Instant::now());
         Ok(())
     }
@@ -265,9 +282,18 @@ impl Meter {
         if accounts.is_empty() {
             return Ok(());
         }
+        // Pairs that outlive their account: what passed is its own, what comes is somebody else's.
+        let pairs = self.lines.owned().filter(|(_, account, _)| accounts.contains_key(account));
+        for ifindex in pairs.map(|(ifindex, ..)| ifindex).collect::<Vec<_>>() {
+            self.give(ifindex, HOST, NOBODY, commands)?;
+        }
         let counted = Counted { ports: self.maps.ports()?, ..Counted::default() };
         let own = by_account(&counted, |_| None);
-        for (key, port) in counted.ports.iter().filter(|(_, port)| port.interface[0] != 0) {
+        let has_name = |port: &&Port| port.interface[0] != 0;
+        let named: HashSet<u64> = counted.ports.values().filter(has_name).map(|port| port.account).collect();
+        // One whose place nobody ever knew was shown by nothing: what its sockets counted is its workload's all the same.
+        let is_told = |port: &&Port| has_name(port) || !named.contains(&port.account);
+        for (key, port) in counted.ports.iter().filter(|(_, port)| is_told(port)) {
             let Some((workload, share)) = accounts.get(&port.account) else { continue };
             if port.by_sockets == 1 {
                 let own = own.get(&port.account).copied().unwrap_or_default();
@@ -285,45 +311,6 @@ impl Meter {
         for account in accounts.keys() {
             self.lines.forget_place(*account);
             self.maps.delete_port(port_key(*account, b""))?;
-        }
-        Ok(())
-    }
-
-    /// Opens and closes ports for what only sockets tell of. What they counted before is no part of it where the account
-    /// had another source.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn choose_sources(&mut self, own: &HashMap<u64, Both>) -> Result<(), Error> {
-        let ports = self.maps.ports()?;
-        let wanted = self.lines.by_sockets(Instant::now());
-        let own = |account: u64| own.get(&account).copied().unwrap_or_default();
-        let known: HashSet<u64> =
-            ports.values().filter(|port| port.interface[0] != 0).map(|port| port.account).collect();
-        let mut changes = Vec::new();
-        for (key, port) in ports.iter().filter(|(_, port)| port.by_sockets == 1) {
-            let is_wanted = wanted.get(&port.account).is_some_and(|name| *name == interface_of(port));
-            if !is_wanted && self.lines.place(port.account).is_some() {
-                changes.push((*key, closed(port, &own(port.account))));
-            }
-        }
-        for (account, name) in &wanted {
-            let key = port_key(*account, name.as_bytes());
-            let port = ports.get(&key).copied();
-            if port.is_some_and(|port| port.by_sockets == 1) {
-                continue;
-            }
-            let mut port = port.unwrap_or_else(|| new_port(*account, name));
-            if known.contains(account) {
-                port.flows =
-                    plus(&port.flows, &own(*account).map(|traffic| Flow::from(traffic).complement()));
-            }
-            port.by_sockets = 1;
-            changes.push((key, port));
-        }
-        for (key, port) in changes {
-            let result = self.maps.put_port(key, &port);
-            self.or_full(result)?;
         }
         Ok(())
     }
@@ -354,15 +341,16 @@ impl Meter {
         ])
     }
 
-    fn or_full(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+    /// Whether there was room; where there was none, that is told once.
+    fn or_full(&mut self, result: Result<(), Error>) -> Result<bool, Error> {
         match result {
             Err(Error::Map { what, map, source }) => {
                 if !std::mem::replace(&mut self.told_full, true) {
                     tracing::warn!("{what} map {map}: {source}: bytes of new interfaces count for nobody");
                 }
-                Ok(())
+                Ok(false)
             }
-            result => result,
+            result => result.map(|()| true),
         }
     }
 }

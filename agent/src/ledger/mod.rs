@@ -11,6 +11,7 @@ mod lookout;
 mod meter;
 mod owner;
 mod proc_list;
+mod reader;
 mod record;
 pub mod roster;
 pub mod snapshot;
@@ -19,5 +20,6 @@ mod traffic;
 
 pub use self::{
     compose::Files,
-    owner::{FRESH, Owner, Reader, Settings},
+    owner::{Owner, Settings},
+    reader::{FRESH, Reader},
 };

@@ -15,6 +15,7 @@ use super::{
     clerk::Clerk,
     compose::Files,
     lookout::Lookout,
+    reader::{FRESH, Reader, Request},
     record::Action,
     roster::{Subject, roster},
     snapshot::Snapshot,
@@ -31,8 +32,6 @@ use crate::{
     },
 };
 
-/// A snapshot is never older than this when it is handed out.
-pub const FRESH: Duration = Duration::from_millis(250);
 /// How often the owner looks after what no event tells.
 const TICK: Duration = Duration::from_secs(1);
 /// Events that a snapshot takes in at most: a storm of them must not keep a reader waiting.
@@ -51,45 +50,6 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub struct Settings {
     /// How long a dead account stays, if a page with it was handed out.
     pub retention: Duration,
-}
-
-/// What readers ask.
-#[derive(Debug)]
-enum Request {
-    Snapshot(oneshot::Sender<Arc<Snapshot>>),
-    Shown(SystemTime),
-}
-
-/// A reader's end. Clones ask the same owner.
-#[derive(Debug, Clone)]
-pub struct Reader {
-    requests: mpsc::Sender<Request>,
-    ready: watch::Receiver<bool>,
-}
-
-impl Reader {
-    /// A snapshot that is at most [`FRESH`] old; `None` once the owner ended.
-    pub async fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        let (answer, snapshot) = oneshot::channel();
-        self.requests.send(Request::Snapshot(answer)).await.ok()?;
-        snapshot.await.ok()
-    }
-
-    /// A page made of the snapshot that was taken then was handed out whole.
-    pub fn shown(&self, taken: SystemTime) {
-        let _ = self.requests.try_send(Request::Shown(taken)); // a full queue: the next page tells it
-    }
-
-    /// Whether the programs are attached and all cgroups are known.
-    #[must_use]
-    pub fn ready(&self) -> bool {
-        *self.ready.borrow()
-    }
-
-    /// Waits until [`Self::ready`]; `false` when the owner ended before.
-    pub async fn until_ready(&mut self) -> bool {
-        self.ready.wait_for(|ready| *ready).await.is_ok()
-    }
 }
 
 /// The owner of the state.
@@ -172,7 +132,7 @@ impl Owner {
             looked_up: Instant::now(),
             settings,
         };
-        Ok((owner, Reader { requests: asking, ready: hears_ready }))
+        Ok((owner, Reader::new(asking, hears_ready)))
     }
 
     /// Who is there from now on: each time that somebody comes, goes, or is found elsewhere.
@@ -198,9 +158,8 @@ impl Owner {
                 },
                 Some(answer) = self.answers.recv() => self.answered(answer)?,
                 Some(heard) = self.heard.recv() => self.listen(heard)?,
-                () = tokio::time::sleep_until(self.patience.into()), if !self.waiting.is_empty() => {
-                    self.serve()?;
-                }
+                () = tokio::time::sleep_until(self.patience.into()),
+                    if !self.waiting.is_empty() && *self.ready.borrow() => self.serve()?,
                 Some(walked) = self.walks.1.recv() => self.walked(walked)?,
                 Some(request) = self.requests.recv() => self.requested(request),
                 () = tokio::time::sleep_until(self.roster_due.into()), if self.stirred => self.publish(),
@@ -246,6 +205,7 @@ impl Owner {
                 }
                 let mut actions = book.removed(cgroup, now);
                 actions.extend(book.ask(cgroup));
+                self.clerk.ended(cgroup);
                 actions
             }
             Kind::Release => book.released(cgroup, now),
@@ -324,6 +284,7 @@ impl Owner {
         if self.ready.send_if_modified(|ready| is_ready && !std::mem::replace(ready, true)) {
             self.stirred = true;
             self.lookout.ready(&mut self.clerk);
+            self.look();
         }
     }
 
@@ -338,11 +299,17 @@ impl Owner {
                 }
                 self.waiting.push(reader);
                 if self.waiting.len() == 1 {
-                    let waits = self.lookout.read(&self.clerk);
-                    self.patience = Instant::now() + if waits { PATIENCE } else { Duration::ZERO };
+                    self.look();
                 }
             }
         }
+    }
+
+    /// Asks what interfaces have counted, and sets how long that is waited for. Before it is ready nobody is answered: what
+    /// was counted of cgroups that are not met again yet would be missing.
+    fn look(&mut self) {
+        let waits = self.lookout.read(&self.clerk);
+        self.patience = Instant::now() + if waits { PATIENCE } else { Duration::ZERO };
     }
 
     /// Makes a snapshot for all that wait for one.

@@ -1,20 +1,24 @@
 //! Which bytes are whose: veth pairs, the ports they count for, and where accounts' processes are. Data in, sums out: no
 //! I/O, no clock.
 
+mod pair;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
+use pair::Pair;
+
 use plimsoll_common::{
     port::{Flow, Flows, NAME, Port, Veth, plus, port_key},
-    traffic::{Count, Direction, Traffic},
+    traffic::{Count, Traffic},
 };
 
 use super::snapshot::{Interface, Network, NetworkSource};
 use crate::{
     inventory::wires::{Location, Reading, Wire},
-    kernel::traffic::{Both, Passed},
+    kernel::traffic::{Both, Passed, Seen},
     network::Namespace,
 };
 
@@ -45,37 +49,35 @@ pub struct Lines {
     lost: HashMap<u64, Instant>,
 }
 
-/// Values of [`Veth::counted`].
-const NOT: u64 = 0;
-const BY_PROGRAMS: u64 = 1;
-const HELD: u64 = 2;
-
-/// Whether what passed in that direction is what came out of a queue behind the programs.
-fn is_held(veth: &Veth, place: usize) -> bool {
-    veth.counted == HELD && place == Direction::Receive as usize
+/// What readings of interfaces tell beside the numbers.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Pairs whose name in their container is another now, with the account and that name.
+    pub renamed: Vec<(u32, u64, String)>,
+    /// Pairs that a queue was put behind, as they are to be written down.
+    pub held: Vec<(u32, Veth)>,
+    /// What is to be written down of the interface's own counters.
+    pub seen: Vec<(u32, Seen)>,
 }
+
+/// Whose a pair is that nobody was found for.
+const NOBODYS: u64 = 0;
 
 /// How long an account that lost its pair waits before it is shown by what its sockets count.
 const RECONNECT: Duration = Duration::from_secs(30);
 
-/// A veth pair.
-#[derive(Debug)]
-struct Pair {
-    veth: Veth,
-    /// Its account and the name that it has there.
-    owner: Option<(u64, String)>,
-    reading: Option<Reading>,
-    /// When it appeared.
-    since: Instant,
-}
-
 impl Lines {
     /// Those that another agent wrote down.
     #[must_use]
-    pub fn restore(veths: HashMap<u32, Veth>, ports: &HashMap<u64, Port>, now: Instant) -> Self {
+    pub fn restore(
+        veths: HashMap<u32, Veth>,
+        ports: &HashMap<u64, Port>,
+        seen: &HashMap<u32, Seen>,
+        now: Instant,
+    ) -> Self {
         let pair = |(ifindex, veth): (u32, Veth)| {
             let owner = ports.get(&veth.port).map(|port| (port.account, interface_of(port)));
-            (ifindex, Pair { veth, owner, reading: None, since: now })
+            (ifindex, Pair::restore(veth, owner, seen.get(&ifindex), now))
         };
         Self { pairs: veths.into_iter().map(pair).collect(), places: HashMap::new(), lost: HashMap::new() }
     }
@@ -96,7 +98,7 @@ impl Lines {
                 base.uncounted = offset;
             }
         }
-        self.pairs.insert(wire.ifindex, Pair { veth, owner: None, reading: None, since: now });
+        self.pairs.insert(wire.ifindex, Pair::new(veth, None, now));
         Some(veth)
     }
 
@@ -133,24 +135,37 @@ impl Lines {
         }
     }
 
-    /// What interfaces counted; gives those whose name in their container is another now, and those that a queue was put
-    /// behind, which are to be written down.
-    pub fn read(&mut self, readings: Vec<Reading>) -> (Vec<(u32, u64, String)>, Vec<(u32, Veth)>) {
-        let (mut renamed, mut held) = (Vec::new(), Vec::new());
+    /// What interfaces counted.
+    pub fn read(&mut self, readings: Vec<Reading>) -> News {
+        let mut news = News::default();
         for reading in readings {
-            let Some(pair) = self.pairs.get_mut(&reading.ifindex) else { continue };
+            let ifindex = reading.ifindex;
+            let Some(pair) = self.pairs.get_mut(&ifindex) else { continue };
             if let (Some((account, name)), Some((now, _))) = (&pair.owner, &reading.inside)
                 && name != now
             {
-                renamed.push((reading.ifindex, *account, now.clone()));
+                news.renamed.push((ifindex, *account, now.clone()));
             }
-            if reading.is_queued && pair.veth.counted == BY_PROGRAMS {
-                pair.hold();
-                held.push((reading.ifindex, pair.veth));
+            if reading.is_queued && pair.hold() {
+                news.held.push((ifindex, pair.veth));
             }
-            pair.reading = Some(reading);
+            news.seen.extend(pair.saw(reading).map(|seen| (ifindex, seen)));
         }
-        (renamed, held)
+        news
+    }
+
+    /// Pairs whose account has no cgroup any more, each told once.
+    pub fn forsaken(&mut self, is_live: impl Fn(u64) -> bool) -> Vec<u32> {
+        let mut forsaken = Vec::new();
+        for (ifindex, pair) in &mut self.pairs {
+            let Some((account, _)) = &pair.owner else { continue };
+            let is_forsaken = *account != NOBODYS && !is_live(*account);
+            if is_forsaken && !pair.is_forsaken {
+                forsaken.push(*ifindex);
+            }
+            pair.is_forsaken = is_forsaken;
+        }
+        forsaken
     }
 
     /// Where the processes of an account are.
@@ -210,24 +225,8 @@ impl Lines {
         interfaces: &HashMap<u32, Passed>,
         last: Option<[Count; 2]>,
     ) -> Option<Flows> {
-        let (pair, counted) = (self.pairs.get(&ifindex)?, interfaces.get(&ifindex));
-        let counted = counted.map(|passed| passed.both).unwrap_or_default();
-        let mut flows = pair.passed(Some(&counted));
-        for (place, last) in last.into_iter().flatten().enumerate() {
-            let (veth, uncounted) = (&pair.veth, &mut flows[place].uncounted);
-            *uncounted = if is_held(veth, place) {
-                veth.base[place].uncounted.plus(last).plus(counted[place].total().complement())
-            } else if veth.counted != NOT {
-                let seen = counted[place].total().plus(veth.offset[place]);
-                uncounted.plus(Count {
-                    bytes: last.bytes.saturating_sub(seen.bytes),
-                    packets: last.packets.saturating_sub(seen.packets),
-                })
-            } else {
-                veth.base[place].uncounted.plus(last)
-            };
-        }
-        Some(flows)
+        let counted = interfaces.get(&ifindex).map(|passed| passed.both).unwrap_or_default();
+        Some(self.pairs.get(&ifindex)?.passed_in_all(&counted, last))
     }
 
     /// Accounts that have a pair.
@@ -294,9 +293,9 @@ impl Lines {
             let Some((account, name)) = &pair.owner else { continue };
             let network = networks.entry(*account).or_default();
             network.source =
-                if pair.veth.counted != NOT { NetworkSource::Programs } else { NetworkSource::Interface };
+                if pair.is_counted() { NetworkSource::Programs } else { NetworkSource::Interface };
             let interface = network.interface(name);
-            interface.wire = pair.veth.counted != NOT;
+            interface.wire = pair.is_counted();
             interface.flows = plus(
                 &interface.flows,
                 &pair.passed(counted.interfaces.get(ifindex).map(|passed| &passed.both)),
@@ -311,41 +310,6 @@ impl Lines {
             network.interfaces.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         }
         networks
-    }
-}
-
-impl Pair {
-    /// From now on a queue holds back what the container is to receive: the programs see more than comes out of it. Until
-    /// now both counted the same, so the sum goes on with what the interface counts.
-    fn hold(&mut self) {
-        let place = Direction::Receive as usize;
-        let uncounted = &mut self.veth.base[place].uncounted;
-        *uncounted = uncounted.plus(self.veth.offset[place].complement());
-        self.veth.counted = HELD;
-    }
-
-    fn passed(&self, counted: Option<&Both>) -> Flows {
-        let mut flows = self.veth.base;
-        if self.veth.counted != NOT {
-            let counted = counted.copied().unwrap_or_default();
-            flows = plus(&flows, &counted.map(Flow::from));
-        }
-        let Some(reading) = &self.reading else { return flows };
-        for (place, flow) in flows.iter_mut().enumerate() {
-            let outside =
-                Count { bytes: reading.outside[place].bytes, packets: reading.outside[place].packets };
-            if self.veth.counted == NOT {
-                flow.uncounted = flow.uncounted.plus(outside);
-            } else if is_held(&self.veth, place) {
-                let seen = counted.map(|counted| counted[place].total()).unwrap_or_default();
-                flow.uncounted = self.veth.base[place].uncounted.plus(outside).plus(seen.complement());
-            }
-            if let Some((_, inside)) = &reading.inside {
-                flow.errors = flow.errors.wrapping_add(inside[place].errors);
-                flow.dropped = flow.dropped.wrapping_add(inside[place].dropped);
-            }
-        }
-        flows
     }
 }
 

@@ -5,13 +5,15 @@ use std::io;
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Link, NetworkError, requests::messages};
 
 /// `RTNLGRP_LINK`, include/uapi/linux/rtnetlink.h.
 const LINKS: u32 = 1;
-/// Bytes of news that may wait for us: some thousand interfaces that come or go at once.
-const ROOM: libc::c_int = 4 << 20;
+/// Bytes of news that may wait for us: some thousand interfaces that come or go at once. More than the host's bound for
+/// sockets takes `CAP_NET_ADMIN`.
+const ROOM: usize = 4 << 20;
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +38,11 @@ impl Changes {
     /// # Errors
     /// The kernel's.
     pub fn open() -> Result<Self, NetworkError> {
-        let socket = || {
+        let socket = || -> io::Result<Socket> {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
             socket.bind(&SocketAddr::new(0, 0))?;
             socket.add_membership(LINKS)?;
-            socket.set_rx_buf_sz(ROOM)?;
+            setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
             Ok(socket)
         };
         Ok(Self { socket: socket().map_err(NetworkError::new("listen to changes of network interfaces"))? })

@@ -12,6 +12,9 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::{Link, NetworkError};
 
+/// `NLM_F_DUMP_INTR`, include/uapi/linux/netlink.h: what was listed changed meanwhile.
+const DUMP_INTERRUPTED: u16 = 0x10;
+
 /// How this namespace calls another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NamespaceId(i32);
@@ -52,14 +55,22 @@ impl Requests {
     /// # Errors
     /// The kernel's.
     pub fn links(&mut self) -> Result<Vec<Link>, NetworkError> {
-        let mut links = Vec::new();
-        self.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, |answer| {
-            if let RouteNetlinkMessage::NewLink(link) = answer {
-                links.push(link.into());
+        loop {
+            let mut links = Vec::new();
+            let asked =
+                self.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, |answer| {
+                    if let RouteNetlinkMessage::NewLink(link) = answer {
+                        links.push(link.into());
+                    }
+                });
+            match asked {
+                // One came or went meanwhile: another may have been left out.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => {
+                    return result.map(|()| links).map_err(NetworkError::new("list the network interfaces"));
+                }
             }
-        })
-        .map_err(NetworkError::new("list the network interfaces"))?;
-        Ok(links)
+        }
     }
 
     /// One interface, of this namespace or another; `None` where it is gone. Needs `CAP_NET_ADMIN` in another one.
@@ -119,6 +130,7 @@ impl Requests {
         message.serialize(&mut bytes);
         self.socket.send(&bytes, 0)?;
         let is_dump = flags & NLM_F_DUMP == NLM_F_DUMP;
+        let mut interrupted = false;
         loop {
             let (bytes, _) = self.socket.recv_from_full()?;
             for answer in messages(&bytes) {
@@ -126,6 +138,7 @@ impl Requests {
                 if answer.header.sequence_number != self.sequence {
                     continue; // to a question that was given up
                 }
+                interrupted |= answer.header.flags & DUMP_INTERRUPTED != 0;
                 match answer.payload {
                     NetlinkPayload::InnerMessage(inner) => {
                         each(inner);
@@ -139,6 +152,7 @@ impl Requests {
                             None => Ok(()),
                         };
                     }
+                    NetlinkPayload::Done(_) if interrupted => return Err(io::ErrorKind::Interrupted.into()),
                     NetlinkPayload::Done(_) => return Ok(()),
                     _ => {}
                 }

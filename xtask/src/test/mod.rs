@@ -27,7 +27,7 @@ pub const KERNELS: [&str; 2] = ["6.1", "6.12"];
 
 /// Parts of names of the tests that a whole run boots virtual machines for: those whose answer may differ from kernel to
 /// kernel. Without KVM all of them would take a guest a quarter of an hour; `cargo xtask vm` runs them all.
-const V2_TESTS: [&str; 11] = [
+const V2_TESTS: [&str; 15] = [
     "exactness_in",
     "exactness_of",
     "exactness_when",
@@ -37,6 +37,10 @@ const V2_TESTS: [&str; 11] = [
     "a_new_container_of_runc",
     "bytes_of_every_kind",
     "programs_of_others",
+    "pairs_that_live",
+    "a_pair_that_outlives",
+    "in_the_hosts_network",
+    "bytes_of_a_pair_that_ends",
     "containers_and_the_host",
     "tcp_connections",
 ];

@@ -73,11 +73,11 @@ impl Offset {
         Ok(if is_enough { Progress::Found(self.best()) } else { Progress::Again })
     }
 
+    /// Programs that saw more than the interface counted saw what was dropped behind them: that is no offset.
     fn best(&self) -> [Count; 2] {
         let signed = |count: &&Count| count.bytes.cast_signed();
         let [received, transmitted] = &self.found;
-        let received = received.iter().max_by_key(signed).copied().unwrap_or_default();
-        let transmitted = transmitted.iter().min_by_key(signed).copied().unwrap_or_default();
-        [received, transmitted]
+        let best = [received.iter().max_by_key(signed), transmitted.iter().min_by_key(signed)];
+        best.map(|best| best.filter(|best| signed(best) > 0).copied().unwrap_or_default())
     }
 }

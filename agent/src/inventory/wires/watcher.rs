@@ -36,6 +36,15 @@ struct Known {
     received: Counters,
 }
 
+impl Known {
+    /// The host's end told what it had received. Between the end of its pair and its own it says 0.
+    fn saw(&mut self, received: Counters) {
+        if received.bytes >= self.received.bytes {
+            self.received = received;
+        }
+    }
+}
+
 /// What watches.
 pub(super) struct Watcher {
     requests: Requests,
@@ -171,7 +180,7 @@ impl Watcher {
         }
         let new = Known { peer: None, told: false, owned: false, received };
         let known = self.wires.entry(ifindex).or_insert(new);
-        known.received = received;
+        known.saw(received);
         // An end that comes back is about to be removed: it stays who it was.
         let Some(peer) = link.peer.filter(|peer| known.peer != Some(*peer)) else { return Ok(()) };
         known.owned = false;
@@ -232,6 +241,14 @@ impl Watcher {
                 self.search(candidates)
             }
             Question::Counters => self.read(),
+            Question::Release(ifindexes) => {
+                for ifindex in ifindexes {
+                    if let Some(known) = self.wires.get_mut(&ifindex) {
+                        known.owned = false;
+                    }
+                }
+                Ok(())
+            }
             Question::Forget(ifindex) => self.forget(ifindex),
         }
     }
@@ -309,7 +326,7 @@ impl Watcher {
         let mut readings = Vec::new();
         for link in links {
             let Some(known) = self.wires.get_mut(&link.ifindex) else { continue };
-            known.received = link.received;
+            known.saw(link.received);
             let inside = known
                 .peer
                 .filter(|_| known.owned)

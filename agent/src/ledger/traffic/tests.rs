@@ -74,6 +74,8 @@ fn an_interface_without_programs_counts_by_itself() {
     assert_eq!((received.total(), received.errors, received.dropped), (count(700), 1, 2));
     let all = lines.passed_in_all(7, &HashMap::new(), Some([count(900); 2])).expect("a pair");
     assert_eq!(all[0].total(), count(900));
+    let all = lines.passed_in_all(7, &HashMap::new(), Some([count(900), count(0)])).expect("a pair");
+    assert_eq!(all[1].total(), count(700), "at its end an interface forgets what it had received");
 }
 
 #[test]
@@ -84,13 +86,16 @@ fn what_a_queue_holds_back_was_not_received() {
     };
     let mut lines = Lines::default();
     lines.appeared(&wire(7, 1_000), Instant::now());
-    assert!(lines.read(reading(1_200, false)).1.is_empty());
-    let (_, held) = lines.read(reading(1_300, true));
+    assert!(lines.read(reading(1_200, false)).held.is_empty());
+    let News { held, seen, .. } = lines.read(reading(1_300, true));
+    assert_eq!(seen, [(7, [1_300, 13, 1_300, 13, 0, 0, 0, 0])], "what no program knows is written down");
     assert_eq!(held.iter().map(|(ifindex, veth)| (*ifindex, veth.counted)).collect::<Vec<_>>(), [(7, 2)]);
-    assert!(lines.read(reading(1_400, true)).1.is_empty(), "it is written down once");
+    assert!(lines.read(reading(1_400, true)).held.is_empty(), "it is written down once");
     let [received, transmitted] = lines.passed(7, &counted(&[(7, 900)])).expect("a pair");
     assert_eq!((received.total(), transmitted.total()), (count(1_400), count(1_900)));
-    let mut again = Lines::restore(HashMap::from([(7, held[0].1)]), &HashMap::new(), Instant::now());
+    let seen = seen.into_iter().collect();
+    let mut again = Lines::restore(HashMap::from([(7, held[0].1)]), &HashMap::new(), &seen, Instant::now());
+    assert_eq!(again.passed(7, &counted(&[(7, 950)])).expect("a pair")[0].total(), count(1_300));
     again.read(reading(1_500, false));
     assert_eq!(again.passed(7, &counted(&[(7, 950)])).expect("a pair")[0].total(), count(1_500));
     let last = lines.passed_in_all(7, &counted(&[(7, 950)]), Some([count(1_600), count(0)]));
