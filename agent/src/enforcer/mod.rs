@@ -18,7 +18,7 @@ mod tasks;
 mod wanted;
 
 #[cfg(test)]
-mod random;
+pub(crate) mod random;
 
 pub use self::{
     by_hand::ByHand,

@@ -13,7 +13,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if word.is_empty() || word.len() > MOST_CHARS {
         return None;
     }
-    let most = 1 + word.len() / 4;
+    let most = (word.len() + 1) / 3;
     let compared = candidates.into_iter().filter_map(|candidate| {
         let letters = lower(candidate);
         let distance = distance(&word, &letters);

@@ -132,6 +132,13 @@ impl Numbers {
         pids.is_none() && egress.is_none() && ingress.is_none()
     }
 
+    /// These, and the other's where these have none.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let Self { pids, egress, ingress } = other;
+        Self { pids: self.pids.or(pids), egress: self.egress.or(egress), ingress: self.ingress.or(ingress) }
+    }
+
     /// Whether it has a limit of everything that `other` has one of.
     #[must_use]
     pub const fn has_all_of(&self, other: &Self) -> bool {
