@@ -1,11 +1,13 @@
 //! Plimsoll: what each container of a Linux host has and did, counted by eBPF programs, served to Prometheus.
 //!
-//! Imports go down: `cli` -> `app` -> `exporter` -> `ledger` -> `inventory` -> `kernel`, `cgroup`, `runtimes`.
+//! Imports go down: `cli` -> `app` -> `config` -> `enforcer`, `exporter` -> `ledger` -> `inventory` -> `kernel`, `cgroup`,
+//! `network`, `runtimes`.
 
 pub mod app;
 pub mod cgroup;
 pub mod cli;
 pub mod config;
+pub mod enforcer;
 pub mod exporter;
 pub mod inventory;
 pub mod kernel;

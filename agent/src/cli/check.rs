@@ -1,6 +1,9 @@
 //! `plimsoll check`: what this host allows, what is left out, and why.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,7 +12,7 @@ use super::{BPFFS, say, table::table};
 use crate::{
     app,
     cgroup::Hierarchies,
-    config::Config,
+    config::{Config, Problem},
     kernel::{
         memory::{self, possible_cpus},
         pins,
@@ -50,6 +53,7 @@ struct Line {
 #[serde(rename_all = "kebab-case")]
 enum State {
     Ok,
+    Doubtful,
     LeftOut,
     Missing,
 }
@@ -58,6 +62,7 @@ impl State {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Doubtful => "doubtful",
             Self::LeftOut => "left out",
             Self::Missing => "MISSING",
         }
@@ -71,8 +76,9 @@ fn line(feature: impl Into<String>, state: State, reason: impl Into<String>) -> 
 impl Arguments {
     /// Ends with 1 where something is missing that nothing works without.
     pub(super) fn run(self) -> Result<ExitCode> {
-        let config = Config::load(self.config.as_deref())?;
-        let mut lines = vec![privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)];
+        let (config, warnings) = Config::load(self.config.as_deref())?;
+        let mut lines = config_lines(self.config.as_deref(), &config, &warnings);
+        lines.extend([privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)]);
         let cgroup2 = counts_cgroup2(&config);
         lines.extend(program_lines(cgroup2));
         lines.extend(tap_lines(cgroup2));
@@ -89,6 +95,16 @@ impl Arguments {
         let missing = lines.iter().any(|line| line.state == State::Missing);
         Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// The file, and each of its warnings.
+fn config_lines(path: Option<&Path>, config: &Config, warnings: &[Problem]) -> Vec<Line> {
+    let Some(path) = path.map(Path::display) else { return Vec::new() };
+    let (policies, mode) = (config.limits.policies.len(), config.limits.mode());
+    let reason = format!("{path} can be used; policies of limits: {policies}, mode: {mode}");
+    let whole = line("configuration", State::Ok, reason);
+    let doubtful = warnings.iter().map(|it| line("configuration", State::Doubtful, format!("{path}:{it}")));
+    std::iter::once(whole).chain(doubtful).collect()
 }
 
 fn privilege_line() -> Line {
@@ -108,7 +124,7 @@ fn cgroup_line(config: &Config) -> Line {
     }
 }
 
-fn pins_line(bpffs: &std::path::Path) -> Line {
+fn pins_line(bpffs: &Path) -> Line {
     match pins::look(bpffs) {
         Ok(said) => line("pins", State::Ok, said),
         Err(error) => line("pins", State::Missing, error.to_string()),

@@ -62,7 +62,10 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self) -> Result<ExitCode> {
         log_to_stderr(self.log_level, self.log_json);
-        let mut config = Config::load(self.config.as_deref())?;
+        let (mut config, warnings) = Config::load(self.config.as_deref())?;
+        for (path, warning) in self.config.iter().flat_map(|path| warnings.iter().map(move |it| (path, it))) {
+            tracing::warn!("{}:{warning}", path.display());
+        }
         config.listen = self.listen.unwrap_or(config.listen);
         config.docker_root = self.docker_root.or(config.docker_root);
         config.allowed_hosts.extend(self.allowed_hosts);

@@ -1,5 +1,16 @@
 //! The configuration file: TOML, checked as a whole, every key optional. Flags override it.
 
+#![forbid(unsafe_code)]
+
+mod file;
+mod limits;
+mod numbers;
+mod policy;
+mod problem;
+mod select;
+mod table;
+mod text;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -9,7 +20,9 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{cgroup::Wish, exporter::hosts::Host};
+pub use self::problem::{Place, Problem};
+use self::{limits::LIMITS, table::Kind};
+use crate::{cgroup::Wish, enforcer::Policies};
 
 /// What is in force where neither a file nor a flag says otherwise.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -25,15 +38,18 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is not what it should be; the source names line and column.
-    #[error("configuration {path}: {source}")]
-    Parse {
+    /// The built-in one is not what it should be.
+    #[error("built-in configuration: {0}")]
+    BuiltIn(toml::de::Error),
+    /// It says what cannot be.
+    #[error("the configuration cannot be used\n{}", listed(path, problems))]
+    Refused {
         /// The file.
         path: PathBuf,
-        /// What and where.
-        source: toml::de::Error,
+        /// Everything that is wrong with it, in its order; one at least.
+        problems: Vec<Problem>,
     },
-    /// A value that means nothing, of the file or of a flag.
+    /// A value of a flag that means nothing.
     #[error("{key}: {value:?} is not {wanted}")]
     Value {
         /// The key, as in the file.
@@ -61,6 +77,9 @@ pub struct Config {
     pub retention_seconds: u64,
     /// Which hierarchy is counted.
     pub hierarchy: Hierarchy,
+    /// Who gets which limits.
+    #[serde(skip)]
+    pub limits: Policies,
 }
 
 /// Which hierarchy is counted.
@@ -75,29 +94,33 @@ pub enum Hierarchy {
     Pids,
 }
 
+/// The keys of the file's top.
+const TOP: Kind = Kind {
+    name: "",
+    keys: &["listen", "allowed-hosts", "docker-root", "labels", "retention-seconds", "hierarchy", "limits"],
+};
+
+/// Every kind of table, the likeliest place of a key first.
+const KINDS: [&Kind; 5] = [&TOP, &LIMITS, &policy::POLICY, &select::SELECT, &limits::CAP];
+
+/// Every problem with its file and place, a line each.
+fn listed(path: &Path, problems: &[Problem]) -> String {
+    let lines = problems.iter().map(|problem| format!("{}:{problem}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 impl Config {
-    /// The default configuration, with what the file at `path` says in its place.
+    /// The default configuration, with what the file at `path` says in its place; and what looks as if it were not meant.
     ///
     /// # Errors
-    /// The file cannot be read, or says what cannot be: with line and column.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Self::parse("") };
-        let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|error| match error {
-            ConfigError::Parse { source, .. } => ConfigError::Parse { path: path.to_owned(), source },
-            error => error,
-        })
-    }
-
-    /// Keys of `text` over those of the default.
-    fn parse(text: &str) -> Result<Self, ConfigError> {
-        let error = |source| ConfigError::Parse { path: "(built in)".into(), source };
-        // Alone first: an error then names the line in the file that somebody wrote.
-        toml::from_str::<Partial>(text).map_err(error)?;
-        let mut table: toml::Table = DEFAULT.parse().map_err(error)?;
-        table.extend(text.parse::<toml::Table>().map_err(error)?);
-        table.try_into().map_err(error)
+    /// The file cannot be read, or says what cannot be: all of it, with line and column.
+    pub fn load(path: Option<&Path>) -> Result<(Self, Vec<Problem>), ConfigError> {
+        let mut config: Self = toml::from_str(DEFAULT).map_err(ConfigError::BuiltIn)?;
+        let Some(path) = path else { return Ok((config, Vec::new())) };
+        let text = fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let refused = |problems| ConfigError::Refused { path: path.to_owned(), problems };
+        let warnings = file::read(&text, &mut config).map_err(refused)?;
+        Ok((config, warnings))
     }
 
     /// Holds what is set together, by the file and by flags, against what can be.
@@ -105,19 +128,12 @@ impl Config {
     /// # Errors
     /// A sentence that names the key and the value.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if let Some(host) = self.allowed_hosts.iter().find(|host| Host::parse(host).is_none()) {
-            return Err(ConfigError::Value {
-                key: "allowed-hosts",
-                value: host.clone(),
-                wanted: "a host name or an address",
-            });
+        let refused = |key, value: &str, wanted| ConfigError::Value { key, value: value.to_owned(), wanted };
+        for host in &self.allowed_hosts {
+            file::host(host).map_err(|wanted| refused("allowed-hosts", host, wanted))?;
         }
-        if let Some(label) = self.labels.iter().find(|label| label.trim().is_empty()) {
-            return Err(ConfigError::Value {
-                key: "labels",
-                value: label.clone(),
-                wanted: "the key of a label",
-            });
+        for label in &self.labels {
+            file::label(label).map_err(|wanted| refused("labels", label, wanted))?;
         }
         Ok(())
     }
@@ -139,60 +155,5 @@ impl Config {
     }
 }
 
-/// The same keys, each optional.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "read by serde alone, to check a file by itself")]
-struct Partial {
-    listen: Option<SocketAddr>,
-    allowed_hosts: Option<Vec<String>>,
-    docker_root: Option<PathBuf>,
-    labels: Option<Vec<String>>,
-    retention_seconds: Option<u64>,
-    hierarchy: Option<Hierarchy>,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Config, Duration, Wish};
-
-    #[test]
-    fn the_default_is_whole() {
-        let config = Config::load(None).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:17546");
-        assert_eq!((config.retention(), config.wish()), (Duration::from_mins(5), Wish::Auto));
-    }
-
-    #[test]
-    fn a_file_changes_what_it_names() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "listen = \"[::1]:9\"\nhierarchy = \"pids\"\n").unwrap();
-        let config = Config::load(Some(file.path())).unwrap();
-        assert_eq!((config.listen.port(), config.wish()), (9, Wish::Pids));
-        assert_eq!(config.retention(), Duration::from_mins(5));
-    }
-
-    #[test]
-    fn what_cannot_be_is_told_by_key_and_value() {
-        let mut config = Config::load(None).unwrap();
-        assert!(config.check().is_ok());
-        config.allowed_hosts.push("http://x/".to_owned());
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("allowed-hosts") && error.contains("http://x/"), "{error}");
-        config.allowed_hosts = vec!["node1".to_owned()];
-        config.labels.push(String::new());
-        assert!(config.check().unwrap_err().to_string().contains("labels"));
-    }
-
-    #[test]
-    fn an_error_names_the_file_the_line_and_the_reason() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        for (text, word) in
-            [("\nlisten = \"nowhere\"", "line 2"), ("\nlisen = 1", "lisen"), ("labels = 1", "line 1")]
-        {
-            std::fs::write(file.path(), text).unwrap();
-            let error = Config::load(Some(file.path())).unwrap_err().to_string();
-            assert!(error.contains(word) && error.contains(file.path().to_str().unwrap()), "{error}");
-        }
-    }
-}
+mod tests;

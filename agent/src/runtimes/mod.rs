@@ -44,6 +44,20 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Docker,
+        Self::Containerd,
+        Self::Crio,
+        Self::Podman,
+        Self::Kubernetes,
+        Self::Ecs,
+        Self::Lxc,
+        Self::Nspawn,
+        Self::Libvirt,
+        Self::Mesos,
+    ];
+
     /// The name as metrics show it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
