@@ -11,6 +11,8 @@ pub struct Link {
     pub ifindex: u32,
     /// Its name: 15 bytes at most.
     pub name: String,
+    /// Bytes of the longest packet that it takes, without its Ethernet header.
+    pub mtu: u32,
     /// Whether it is one end of a veth pair.
     pub is_veth: bool,
     /// Its other end, where that is in another namespace.
@@ -48,6 +50,7 @@ impl From<LinkMessage> for Link {
         let mut link = Self {
             ifindex: message.header.index,
             name: String::new(),
+            mtu: 0,
             is_veth: false,
             peer: None,
             received: Counters::default(),
@@ -57,6 +60,7 @@ impl From<LinkMessage> for Link {
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name = name,
+                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::Link(ifindex) => peer = Some(ifindex),
                 LinkAttribute::LinkNetNsId(id) => namespace = NamespaceId::assigned(id),
                 LinkAttribute::LinkInfo(infos) => {
