@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -81,6 +81,12 @@ impl Foreign {
         let program = self.program.as_raw_fd().cast_unsigned();
         let mut attributes = LinkCreate { program, target, attach_type, flags, rest: [0; 4] };
         owned(bpf(LINK_CREATE, &mut attributes)).context("attach a foreign program")
+    }
+
+    /// The program itself.
+    #[must_use]
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
     }
 
     /// Pins it.

@@ -14,6 +14,8 @@ pub struct Link {
     pub ifindex: u32,
     /// Its name: 15 bytes at most.
     pub name: String,
+    /// Bytes of the longest packet that it takes, without its Ethernet header.
+    pub mtu: u32,
     /// Whether it is one end of a veth pair.
     pub is_veth: bool,
     /// Whether it is a port of a bridge or the like (`IFLA_MASTER`).
@@ -55,6 +57,7 @@ impl From<LinkMessage> for Link {
         let mut link = Self {
             ifindex: message.header.index,
             name: String::new(),
+            mtu: 0,
             is_veth: false,
             is_port: false,
             is_queued: false,
@@ -68,6 +71,7 @@ impl From<LinkMessage> for Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Controller(ifindex) => link.is_port = ifindex != 0,
                 LinkAttribute::Qdisc(kind) => link.is_queued = kind != NO_QUEUE,
+                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::Link(ifindex) => peer = Some(ifindex),
                 LinkAttribute::LinkNetNsId(id) => namespace = NamespaceId::assigned(id),
                 LinkAttribute::LinkInfo(infos) => {

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
+};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkMessage},
@@ -10,7 +13,7 @@ use netlink_packet_route::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use super::{Link, NetworkError};
+use super::{Link, NetworkError, refusal::Refusal};
 
 /// `NLM_F_DUMP_INTR`, include/uapi/linux/netlink.h: what was listed changed meanwhile.
 const DUMP_INTERRUPTED: u16 = 0x10;
@@ -44,6 +47,8 @@ impl Requests {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
             socket.bind_auto()?;
             socket.connect(&SocketAddr::new(0, 0))?;
+            // Both from 4.12 on: what an error is about in words, and no more of the question than its header.
+            let _without_words = socket.set_ext_ack(true).and_then(|()| socket.set_cap_ack(true));
             Ok(socket)
         };
         let socket = socket().map_err(NetworkError::new("open a netlink socket"))?;
@@ -63,6 +68,7 @@ impl Requests {
                         links.push(link.into());
                     }
                 });
+            let asked = asked.map_err(io::Error::from);
             match asked {
                 // One came or went meanwhile: another may have been left out.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -114,62 +120,79 @@ impl Requests {
         gone_is_none(result.map(|()| found)).map_err(NetworkError::new("look up a network namespace"))
     }
 
+    /// Has the kernel change something, and waits until it has.
+    pub(super) fn change<M>(&mut self, question: M, flags: u16) -> Result<(), Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        self.ask(question, NLM_F_ACK | flags, |_| {})
+    }
+
     /// Asks one question and hands out what is answered to it.
-    fn ask(
-        &mut self,
-        question: RouteNetlinkMessage,
-        flags: u16,
-        mut each: impl FnMut(RouteNetlinkMessage),
-    ) -> io::Result<()> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(question));
-        message.header.flags = NLM_F_REQUEST | flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
+    pub(super) fn ask<M>(&mut self, question: M, flags: u16, mut each: impl FnMut(M)) -> Result<(), Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        self.send(question, flags)?;
         let is_dump = flags & NLM_F_DUMP == NLM_F_DUMP;
         let mut interrupted = false;
         loop {
-            let (bytes, _) = self.socket.recv_from_full()?;
+            let bytes = match self.socket.recv_from_full() {
+                Ok((bytes, _)) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
             for answer in messages(&bytes) {
-                let answer = answer?;
-                if answer.header.sequence_number != self.sequence {
+                let NetlinkMessage { header, payload, .. } = answer?;
+                if header.sequence_number != self.sequence {
                     continue; // to a question that was given up
                 }
-                interrupted |= answer.header.flags & DUMP_INTERRUPTED != 0;
-                match answer.payload {
+                interrupted |= header.flags & DUMP_INTERRUPTED != 0;
+                match payload {
                     NetlinkPayload::InnerMessage(inner) => {
                         each(inner);
                         if !is_dump {
                             return Ok(());
                         }
                     }
-                    NetlinkPayload::Error(error) => {
-                        return match error.code {
-                            Some(_) => Err(error.to_io()),
-                            None => Ok(()),
-                        };
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(Refusal::new(&error, header.flags));
                     }
-                    NetlinkPayload::Done(_) if interrupted => return Err(io::ErrorKind::Interrupted.into()),
-                    NetlinkPayload::Done(_) => return Ok(()),
+                    NetlinkPayload::Done(done) if done.code < 0 => {
+                        return Err(io::Error::from_raw_os_error(-done.code).into());
+                    }
+                    NetlinkPayload::Done(_) if interrupted => {
+                        return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+                    }
+                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(()),
                     _ => {}
                 }
             }
         }
     }
+
+    fn send<M: NetlinkSerializable>(&mut self, question: M, flags: u16) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let payload = NetlinkPayload::InnerMessage(question);
+        let mut message = NetlinkMessage::new(NetlinkHeader::default(), payload);
+        message.header.flags = NLM_F_REQUEST | flags;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map(drop)
+    }
 }
 
 /// The messages in one datagram.
-pub(super) fn messages(
+pub(super) fn messages<M: NetlinkDeserializable>(
     mut bytes: &[u8],
-) -> impl Iterator<Item = io::Result<NetlinkMessage<RouteNetlinkMessage>>> {
+) -> impl Iterator<Item = io::Result<NetlinkMessage<M>>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
         }
-        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).map_err(io::Error::other);
+        let message = NetlinkMessage::<M>::deserialize(bytes).map_err(io::Error::other);
         // A message is followed by padding up to four bytes.
         let length = bytes.first_chunk().map_or(0, |length| u32::from_ne_bytes(*length) as usize);
         let length = length.next_multiple_of(4);
@@ -179,8 +202,8 @@ pub(super) fn messages(
 }
 
 /// An interface or process that is not there any more is no error.
-fn gone_is_none<T>(result: io::Result<Option<T>>) -> io::Result<Option<T>> {
-    match result {
+fn gone_is_none<T>(result: Result<Option<T>, Refusal>) -> io::Result<Option<T>> {
+    match result.map_err(io::Error::from) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ESRCH | libc::EINVAL)) => {
             Ok(None)
         }
