@@ -228,7 +228,13 @@ fn pairs_that_live_for_a_moment_are_all_counted_and_leave_nothing() -> Result<()
             Ok(same.then(|| page.clone()))
         })?;
         case.compare("bytes received", page.sum(RECEIVED, &labels)?, received);
-        case.compare("bytes transmitted", page.sum(TRANSMITTED, &labels)?, transmitted);
+        let sent = page.sum(TRANSMITTED, &labels)?;
+        if settings::has_tcx() {
+            case.compare("bytes transmitted", sent, transmitted);
+        } else {
+            // At its end an interface forgets what it had received from the container.
+            case.compare_within("bytes transmitted", sent, 0, transmitted);
+        }
         for map in ["LANES", "VETHS"] {
             case.compare(format!("entries in {map}"), entries(&page, map)?, entries(&before, map)?);
         }

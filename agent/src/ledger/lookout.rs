@@ -135,6 +135,10 @@ impl Lookout {
             self.wires.ask(Question::Release(forsaken));
             self.search = true;
         }
+        // What such an interface received is forgotten at its end: it is known as of the last look.
+        if clerk.meter.lines.any_by_interface() {
+            let _asked = self.read(clerk);
+        }
         if self.search {
             self.locate_all(clerk);
         }

@@ -76,9 +76,9 @@ pub struct Owner {
     snapshot: Option<(Instant, Arc<Snapshot>)>,
     /// Who is there, for whoever decides about limits.
     rosters: watch::Sender<Arc<[Subject]>>,
-    /// Something changed since that was published, and when it is published again.
-    stirred: bool,
-    roster_due: Instant,
+    /// When that was published last, and when it is published again, if something changed since.
+    published: Instant,
+    roster_due: Option<Instant>,
     later: Vec<(Instant, u32)>,
     looked_up: Instant,
     settings: Settings,
@@ -126,8 +126,8 @@ impl Owner {
             ready,
             snapshot: None,
             rosters: watch::Sender::new(Arc::new([])),
-            stirred: false,
-            roster_due: Instant::now(),
+            published: Instant::now(),
+            roster_due: None,
             later: Vec::new(),
             looked_up: Instant::now(),
             settings,
@@ -162,19 +162,25 @@ impl Owner {
                     if !self.waiting.is_empty() && *self.ready.borrow() => self.serve()?,
                 Some(walked) = self.walks.1.recv() => self.walked(walked)?,
                 Some(request) = self.requests.recv() => self.requested(request),
-                () = tokio::time::sleep_until(self.roster_due.into()), if self.stirred => self.publish(),
+                () = tokio::time::sleep_until(self.roster_due.unwrap_or(self.published).into()),
+                    if self.roster_due.is_some() => self.publish(),
                 _ = tick.tick() => self.tick()?,
             }
         }
     }
 
+    /// Who is there may have changed.
+    fn stir(&mut self) {
+        self.roster_due.get_or_insert(self.published + BETWEEN_ROSTERS);
+    }
+
     /// Publishes who is there, if that changed and somebody wants to know.
     fn publish(&mut self) {
-        self.stirred = false;
+        self.roster_due = None;
         if self.rosters.is_closed() || !*self.ready.borrow() {
             return;
         }
-        self.roster_due = Instant::now() + BETWEEN_ROSTERS;
+        self.published = Instant::now();
         let now: Arc<[Subject]> = roster(&self.clerk.book, &self.clerk.meter.lines).into();
         self.rosters.send_if_modified(|roster| {
             let is_new = *roster != now;
@@ -184,7 +190,9 @@ impl Owner {
     }
 
     fn happened(&mut self, event: &Event) -> Result<(), Error> {
-        self.stirred |= matches!(event.kind, Kind::Mkdir | Kind::Rmdir | Kind::FirstExec);
+        if matches!(event.kind, Kind::Mkdir | Kind::Rmdir | Kind::FirstExec) {
+            self.stir();
+        }
         tracing::debug!(?event);
         let (cgroup, now) = (cgroup_key(event.cgroup), SystemTime::now());
         let book = &mut self.clerk.book;
@@ -215,7 +223,7 @@ impl Owner {
     }
 
     fn answered(&mut self, answer: Answer) -> Result<(), Error> {
-        self.stirred = true;
+        self.stir();
         if let Some(problem) = &answer.problem {
             tracing::warn!("{problem}");
         }
@@ -230,7 +238,9 @@ impl Owner {
 
     /// Takes in what the watcher of interfaces tells.
     fn listen(&mut self, heard: Heard) -> Result<(), Error> {
-        self.stirred |= !matches!(heard, Heard::Counters(_));
+        if !matches!(heard, Heard::Counters(_)) {
+            self.stir();
+        }
         if matches!(heard, Heard::Counters(_)) {
             self.patience = Instant::now();
         }
@@ -282,7 +292,7 @@ impl Owner {
     fn tell_ready(&mut self) {
         let is_ready = self.listed && self.asking == 0 && self.lookout.listed;
         if self.ready.send_if_modified(|ready| is_ready && !std::mem::replace(ready, true)) {
-            self.stirred = true;
+            self.stir();
             self.lookout.ready(&mut self.clerk);
             self.look();
         }

@@ -77,7 +77,7 @@ impl Lines {
     ) -> Self {
         let pair = |(ifindex, veth): (u32, Veth)| {
             let owner = ports.get(&veth.port).map(|port| (port.account, interface_of(port)));
-            (ifindex, Pair::restore(veth, owner, seen.get(&ifindex), now))
+            (ifindex, Pair::restore(&veth, owner, seen.get(&ifindex), now))
         };
         Self { pairs: veths.into_iter().map(pair).collect(), places: HashMap::new(), lost: HashMap::new() }
     }
@@ -98,7 +98,7 @@ impl Lines {
                 base.uncounted = offset;
             }
         }
-        self.pairs.insert(wire.ifindex, Pair::new(veth, None, now));
+        self.pairs.insert(wire.ifindex, Pair::new(&veth, None, now));
         Some(veth)
     }
 
@@ -152,6 +152,12 @@ impl Lines {
             news.seen.extend(pair.saw(reading).map(|seen| (ifindex, seen)));
         }
         news
+    }
+
+    /// Whether there are pairs that only their interfaces count.
+    #[must_use]
+    pub fn any_by_interface(&self) -> bool {
+        self.pairs.values().any(|pair| !pair.is_counted())
     }
 
     /// Pairs whose account has no cgroup any more, each told once.

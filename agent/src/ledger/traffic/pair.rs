@@ -37,13 +37,13 @@ pub(super) struct Pair {
 
 impl Pair {
     /// One that was not read yet.
-    pub(super) fn new(veth: Veth, owner: Option<(u64, String)>, since: Instant) -> Self {
-        Self { veth, owner, reading: None, since, is_forsaken: false, seen: Seen::default() }
+    pub(super) fn new(veth: &Veth, owner: Option<(u64, String)>, since: Instant) -> Self {
+        Self { veth: *veth, owner, reading: None, since, is_forsaken: false, seen: Seen::default() }
     }
 
     /// One that another agent wrote down, with what its interfaces had counted then: it may be gone.
     pub(super) fn restore(
-        veth: Veth,
+        veth: &Veth,
         owner: Option<(u64, String)>,
         seen: Option<&Seen>,
         since: Instant,
