@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod config;
 pub mod exporter;
+pub mod http;
 pub mod inventory;
 pub mod kernel;
 pub mod ledger;

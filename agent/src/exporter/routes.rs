@@ -1,7 +1,6 @@
 //! Answers one request: who may ask, what there is, and from where it comes. Read-only.
 
 use std::{
-    convert::Infallible,
     future::Future,
     iter,
     net::IpAddr,
@@ -10,11 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Method, Request, Response, StatusCode, Version,
-    body::Frame,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, HOST, HeaderValue},
 };
 
 use super::{
@@ -23,7 +20,10 @@ use super::{
     own::Own,
     text,
 };
-use crate::ledger::snapshot::Snapshot;
+use crate::{
+    http::answer::{Body, JSON, chunks, plain, response},
+    ledger::snapshot::Snapshot,
+};
 
 /// Where the exporter gets its numbers.
 pub trait Source: Clone + Send + Sync + 'static {
@@ -37,12 +37,7 @@ pub trait Source: Clone + Send + Sync + 'static {
     fn scraped(&self, _taken: SystemTime) {}
 }
 
-/// What a response carries.
-pub type Body = BoxBody<Bytes, Infallible>;
-
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PLAIN: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
 
 const NO_HOST: &str = "the Host header holds no host";
 
@@ -130,12 +125,12 @@ impl<S: Source> Site<S> {
             Bytes::new()
         });
         let page = iter::once(Bytes::from(own)).chain(text::Page::new(snapshot)).chain(end);
-        response(StatusCode::OK, METRICS, stream(page))
+        response(StatusCode::OK, METRICS, chunks(page))
     }
 
     async fn containers(&self) -> Response<Body> {
         match self.snapshot().await {
-            Some(snapshot) => response(StatusCode::OK, JSON, stream(accounts::Page::new(snapshot))),
+            Some(snapshot) => response(StatusCode::OK, JSON, chunks(accounts::Page::new(snapshot))),
             None => no_snapshot(),
         }
     }
@@ -163,24 +158,4 @@ fn no_snapshot() -> Response<Body> {
         StatusCode::SERVICE_UNAVAILABLE,
         "no numbers yet: the agent is starting, stopping or too busy; see /readyz and its log".to_owned(),
     )
-}
-
-fn plain(status: StatusCode, mut line: String) -> Response<Body> {
-    line.push('\n');
-    response(status, PLAIN, Full::new(Bytes::from(line)).boxed())
-}
-
-fn stream(chunks: impl Iterator<Item = Bytes> + Send + Sync + 'static) -> Body {
-    BodyExt::boxed(StreamBody::new(tokio_stream::iter(chunks.map(|chunk| Ok(Frame::data(chunk))))))
-}
-
-fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers: [(HeaderName, &'static str); 3] =
-        [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Instant, SystemTime},
 };
 
@@ -11,11 +14,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::oneshot,
     task::JoinHandle,
+    time::{sleep, timeout},
 };
 
 use super::*;
 use crate::{
     exporter::fixture::{account, many, snapshot},
+    http::server::{CONNECTIONS, DRAIN},
     ledger::snapshot::Snapshot,
 };
 
