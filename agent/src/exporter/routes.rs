@@ -21,8 +21,11 @@ use super::{
     text,
 };
 use crate::{
-    http::answer::{Body, JSON, chunks, plain, response},
-    ledger::snapshot::Snapshot,
+    http::{
+        answer::{Body, JSON, chunks, plain, response},
+        events::Question,
+    },
+    ledger::{journal::JournalReader, snapshot::Snapshot},
 };
 
 /// Where the exporter gets its numbers.
@@ -32,6 +35,9 @@ pub trait Source: Clone + Send + Sync + 'static {
 
     /// Whether the programs are attached and what ran before is counted.
     fn ready(&self) -> bool;
+
+    /// What became of limits.
+    fn journal(&self) -> JournalReader;
 
     /// Hears that a page of metrics made of the snapshot that was taken then was handed out to its last byte.
     fn scraped(&self, _taken: SystemTime) {}
@@ -71,6 +77,7 @@ impl<S: Source> Site<S> {
         match request.uri().path() {
             "/metrics" => self.metrics().await,
             "/api/v1/containers" => self.containers().await,
+            "/api/v1/events" => self.events(request.uri().query()),
             "/healthz" => plain(StatusCode::OK, "ok".to_owned()),
             "/readyz" if self.source.ready() => plain(StatusCode::OK, "ready".to_owned()),
             "/readyz" => plain(
@@ -79,7 +86,8 @@ impl<S: Source> Site<S> {
             ),
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "not found: there are /metrics, /healthz, /readyz and /api/v1/containers".to_owned(),
+                "not found: there are /metrics, /healthz, /readyz, /api/v1/containers and /api/v1/events"
+                    .to_owned(),
             ),
         }
     }
@@ -132,6 +140,17 @@ impl<S: Source> Site<S> {
         match self.snapshot().await {
             Some(snapshot) => response(StatusCode::OK, JSON, chunks(accounts::Page::new(snapshot))),
             None => no_snapshot(),
+        }
+    }
+
+    fn events(&self, query: Option<&str>) -> Response<Body> {
+        match Question::parse(query, SystemTime::now()) {
+            Ok(question) if question.follow => plain(
+                StatusCode::BAD_REQUEST,
+                "follow: over the control socket only; `plimsoll events --follow` does so".to_owned(),
+            ),
+            Ok(question) => question.answer(&self.source.journal()),
+            Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }
 

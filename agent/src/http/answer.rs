@@ -37,6 +37,51 @@ pub fn json(status: StatusCode, document: &impl Serialize) -> Response<Body> {
     }
 }
 
+/// One JSON document whose last field is a list: `head` has it empty, `rows` fill it. Made in chunks of about 64 kB.
+pub fn list<R>(head: &impl Serialize, rows: R) -> Response<Body>
+where
+    R: Iterator<Item: Serialize> + Send + Sync + 'static,
+{
+    let head = serde_json::to_vec(head).unwrap_or_default();
+    match head.strip_suffix(b"]}") {
+        Some(head) => {
+            response(StatusCode::OK, JSON, chunks(List { head: Some(head.to_vec()), rows: Some(rows) }))
+        }
+        None => plain(StatusCode::INTERNAL_SERVER_ERROR, "the answer does not end in a list".to_owned()),
+    }
+}
+
+/// The chunks of such a document.
+struct List<R> {
+    /// What is before the first row; `None` once it is written.
+    head: Option<Vec<u8>>,
+    /// `None` at the end.
+    rows: Option<R>,
+}
+
+impl<R: Iterator<Item: Serialize>> Iterator for List<R> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        const CHUNK: usize = 64 << 10;
+        let rows = self.rows.as_mut()?;
+        let mut is_first = self.head.is_some();
+        let mut out = self.head.take().unwrap_or_default();
+        for row in rows {
+            out.extend_from_slice(if is_first { b"\n" } else { b",\n" });
+            is_first = false;
+            // Writing to a `Vec` cannot fail, and neither can a type that has strings and numbers alone.
+            let _ = serde_json::to_writer(&mut out, &row);
+            if out.len() >= CHUNK {
+                return Some(Bytes::from(out));
+            }
+        }
+        self.rows = None;
+        out.extend_from_slice(b"\n]}\n");
+        Some(Bytes::from(out))
+    }
+}
+
 /// A body that is made chunk by chunk, as it is taken.
 pub fn chunks(chunks: impl Iterator<Item = Bytes> + Send + Sync + 'static) -> Body {
     stream(tokio_stream::iter(chunks))

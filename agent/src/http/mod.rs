@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod events;
 pub mod query;
 pub mod server;
 mod stall;
