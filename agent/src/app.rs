@@ -23,7 +23,11 @@ use crate::{
         pins,
         plan::{release, version},
     },
-    ledger::{Files, Owner, Reader, Settings, snapshot::Snapshot},
+    ledger::{
+        Files, Owner, Reader, Settings,
+        journal::{Journal, JournalReader},
+        snapshot::Snapshot,
+    },
     privilege,
     runtimes::{Roots, Source as RootSource, propose},
 };
@@ -205,17 +209,19 @@ async fn live(
         .unwrap_or_else(|error| Wires::blind(format!("{error:#}")));
     let settings = Settings { retention: config.retention() };
     let (owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
+    let (_journal, journal) = Journal::new(SystemTime::now());
+    let shown = Shown { ledger: reader.clone(), journal };
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
     if let Some(logs) = logs {
         tokio::spawn(logs.carry());
     }
-    tokio::spawn(tell_ready(reader.clone(), config.listen));
+    tokio::spawn(tell_ready(reader, config.listen));
     tokio::select! {
         result = tokio::spawn(owner.run()) => {
             result.context("own the state")??;
             bail!("the ring buffer ended")
         }
-        result = serve(listener, http, reader, ended) => result.context("serve metrics"),
+        result = serve(listener, http, shown, ended) => result.context("serve metrics"),
     }
 }
 
@@ -240,16 +246,27 @@ fn ended() -> Result<impl Future<Output = ()>> {
     })
 }
 
-impl Source for Reader {
+/// All that is shown.
+#[derive(Debug, Clone)]
+struct Shown {
+    ledger: Reader,
+    journal: JournalReader,
+}
+
+impl Source for Shown {
     fn snapshot(&self) -> impl Future<Output = Option<Arc<Snapshot>>> + Send {
-        Self::snapshot(self)
+        self.ledger.snapshot()
     }
 
     fn ready(&self) -> bool {
-        Self::ready(self)
+        self.ledger.ready()
+    }
+
+    fn journal(&self) -> JournalReader {
+        self.journal.clone()
     }
 
     fn scraped(&self, taken: SystemTime) {
-        self.shown(taken);
+        self.ledger.shown(taken);
     }
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod enforcer;
 pub mod exporter;
+pub mod http;
 pub mod inventory;
 pub mod kernel;
 pub mod ledger;

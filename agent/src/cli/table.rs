@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::inventory::visible;
+
 /// A table without lines: a heading, then rows; `right` names the columns whose numbers stand under each other.
 pub(super) fn table(
     heading: &[&str],
@@ -11,7 +13,7 @@ pub(super) fn table(
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(heading.to_vec());
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
+        table.add_row(row.iter().map(|cell| visible(cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -22,19 +24,6 @@ pub(super) fn table(
         }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// Names from outside may hold what moves a terminal's cursor, turns a line around, or joins characters to one.
-pub(super) fn printable(cell: &str) -> String {
-    let moves = |c: char| c.is_control() || is_invisible(c);
-    cell.chars()
-        .flat_map(|c| if moves(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
-}
-
-/// Marks of direction, joiners, and spaces without a width.
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! The accounts as JSON, for `plimsoll ps` and whoever prefers it to metrics. One type for both sides.
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     inventory::bounded,
-    ledger::snapshot::{Account, Identity, Snapshot, Totals},
+    ledger::{
+        moment::seconds,
+        snapshot::{Account, Identity, Snapshot, Totals},
+    },
 };
 
 /// Bytes after which a chunk is handed out.
@@ -123,14 +122,10 @@ impl<'a> From<&'a Account> for Row<'a> {
             transmitted_bytes: transmitted,
             own_received_bytes: own_received,
             own_transmitted_bytes: own_transmitted,
-            started: started.map(unix_seconds),
+            started: started.map(seconds),
             alive: gauges.is_some(),
         }
     }
-}
-
-fn unix_seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// [`Accounts`] of one snapshot, as an iterator of chunks of JSON of about 64 kB.
@@ -157,7 +152,7 @@ impl Iterator for Page {
         let mut out = Vec::new();
         if first == 0 {
             out.extend_from_slice(b"{\"at\":");
-            let _ = serde_json::to_writer(&mut out, &unix_seconds(self.snapshot.taken)); // as below
+            let _ = serde_json::to_writer(&mut out, &seconds(self.snapshot.taken)); // as below
             out.extend_from_slice(b",\"containers\":[");
         }
         for (place, account) in self.snapshot.accounts.iter().enumerate().skip(first) {

@@ -7,15 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Request, StatusCode, header::HOST};
 use tokio::{net::TcpStream, time::timeout};
+
+use crate::http::client::{Failure, send, whole};
 
 /// How long the whole may take.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Bytes that an answer may have: 10,000 accounts need about 5 MB.
-const MAX_BYTES: usize = 64 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +38,7 @@ pub enum ClientError {
         /// For what.
         path: String,
         /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Failure,
     },
     /// It answers, but not with what was asked for.
     #[error("ask {addr} for {path}: it answers {status}: {reason}")]
@@ -88,36 +87,21 @@ fn reachable(mut addr: SocketAddr) -> SocketAddr {
 }
 
 async fn ask(addr: SocketAddr, path: &str) -> Result<Bytes, ClientError> {
-    let http = |source: Box<dyn std::error::Error + Send + Sync>| ClientError::Http {
-        addr,
-        path: path.to_owned(),
-        source,
-    };
+    let http = |source| ClientError::Http { addr, path: path.to_owned(), source };
     let stream = TcpStream::connect(addr).await.map_err(|source| match source.kind() {
         io::ErrorKind::ConnectionRefused => ClientError::NoAgent(addr),
         _ => ClientError::Connect { addr, source },
     })?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| http(error.into()))?;
-    let request = Request::get(path)
-        .header(HOST, addr.to_string())
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| http(error.into()))?;
-    // Drops the sender with the answer: that ends the connection.
-    let answer = async move {
-        let response = sender.send_request(request).await.map_err(|error| http(error.into()))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await.map_err(http)?.to_bytes();
-        if status == StatusCode::OK {
-            return Ok(body);
-        }
-        let text = String::from_utf8_lossy(&body);
-        let reason = text.lines().next().unwrap_or_default().to_owned();
-        Err(ClientError::Status { addr, path: path.to_owned(), status, reason })
-    };
-    // Where the connection fails, the answer says why.
-    let (answer, _) = tokio::join!(answer, connection);
-    answer
+    let request = Request::get(path).header(HOST, addr.to_string()).body(Full::default());
+    let answer = send(stream, request.map_err(|error| http(error.into()))?).await.map_err(http)?;
+    let status = answer.status();
+    let body = whole(answer).await.map_err(http)?;
+    if status == StatusCode::OK {
+        return Ok(body);
+    }
+    let text = String::from_utf8_lossy(&body);
+    let reason = text.lines().next().unwrap_or_default().to_owned();
+    Err(ClientError::Status { addr, path: path.to_owned(), status, reason })
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod labels;
 mod own;
 pub mod process;
 mod routes;
-mod stall;
 mod text;
 
 #[cfg(test)]

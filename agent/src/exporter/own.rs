@@ -1,8 +1,6 @@
 //! The agent's own metrics: what it lost, filled and left out, what it costs, what it may still do.
 //! Made anew for each page from [`Health`] and `/proc/self`; only what happens in the exporter is kept here.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, TextEncoder,
     core::Collector,
@@ -12,7 +10,10 @@ use prometheus::{
 use super::process;
 use crate::{
     inventory::bounded,
-    ledger::snapshot::{Health, Program},
+    ledger::{
+        moment::seconds,
+        snapshot::{Health, Program},
+    },
 };
 
 /// Upper bounds in seconds of the time that a page takes.
@@ -138,7 +139,7 @@ fn losses(health: &Health) -> [MetricFamily; 7] {
         ..
     } = health;
     let tallies = tallies.iter().map(|&(tally, count)| (labels([("tally", tally)]), number(count)));
-    let last_audit = last_audit.map(unix_seconds).map(|seconds| (Vec::new(), seconds));
+    let last_audit = last_audit.map(seconds).map(|seconds| (Vec::new(), seconds));
     [
         counter(
             "plimsoll_events_lost_total",
@@ -269,10 +270,6 @@ fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Vec<LabelPair> {
 #[expect(clippy::cast_precision_loss, reason = "Prometheus holds every value as f64")]
 const fn number(value: u64) -> f64 {
     value as f64
-}
-
-fn unix_seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Answers one request: who may ask, what there is, and from where it comes. Read-only.
 
 use std::{
-    convert::Infallible,
     future::Future,
     iter,
     net::IpAddr,
@@ -10,11 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Method, Request, Response, StatusCode, Version,
-    body::Frame,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, HOST, HeaderValue},
 };
 
 use super::{
@@ -23,7 +20,13 @@ use super::{
     own::Own,
     text,
 };
-use crate::ledger::snapshot::Snapshot;
+use crate::{
+    http::{
+        answer::{Body, JSON, chunks, plain, response},
+        events::Question,
+    },
+    ledger::{journal::JournalReader, snapshot::Snapshot},
+};
 
 /// Where the exporter gets its numbers.
 pub trait Source: Clone + Send + Sync + 'static {
@@ -33,16 +36,14 @@ pub trait Source: Clone + Send + Sync + 'static {
     /// Whether the programs are attached and what ran before is counted.
     fn ready(&self) -> bool;
 
+    /// What became of limits.
+    fn journal(&self) -> JournalReader;
+
     /// Hears that a page of metrics made of the snapshot that was taken then was handed out to its last byte.
     fn scraped(&self, _taken: SystemTime) {}
 }
 
-/// What a response carries.
-pub type Body = BoxBody<Bytes, Infallible>;
-
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PLAIN: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
 
 const NO_HOST: &str = "the Host header holds no host";
 
@@ -76,6 +77,7 @@ impl<S: Source> Site<S> {
         match request.uri().path() {
             "/metrics" => self.metrics().await,
             "/api/v1/containers" => self.containers().await,
+            "/api/v1/events" => self.events(request.uri().query()),
             "/healthz" => plain(StatusCode::OK, "ok".to_owned()),
             "/readyz" if self.source.ready() => plain(StatusCode::OK, "ready".to_owned()),
             "/readyz" => plain(
@@ -84,7 +86,8 @@ impl<S: Source> Site<S> {
             ),
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "not found: there are /metrics, /healthz, /readyz and /api/v1/containers".to_owned(),
+                "not found: there are /metrics, /healthz, /readyz, /api/v1/containers and /api/v1/events"
+                    .to_owned(),
             ),
         }
     }
@@ -130,13 +133,24 @@ impl<S: Source> Site<S> {
             Bytes::new()
         });
         let page = iter::once(Bytes::from(own)).chain(text::Page::new(snapshot)).chain(end);
-        response(StatusCode::OK, METRICS, stream(page))
+        response(StatusCode::OK, METRICS, chunks(page))
     }
 
     async fn containers(&self) -> Response<Body> {
         match self.snapshot().await {
-            Some(snapshot) => response(StatusCode::OK, JSON, stream(accounts::Page::new(snapshot))),
+            Some(snapshot) => response(StatusCode::OK, JSON, chunks(accounts::Page::new(snapshot))),
             None => no_snapshot(),
+        }
+    }
+
+    fn events(&self, query: Option<&str>) -> Response<Body> {
+        match Question::parse(query, SystemTime::now()) {
+            Ok(question) if question.follow => plain(
+                StatusCode::BAD_REQUEST,
+                "follow: over the control socket only; `plimsoll events --follow` does so".to_owned(),
+            ),
+            Ok(question) => question.answer(&self.source.journal()),
+            Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }
 
@@ -163,24 +177,4 @@ fn no_snapshot() -> Response<Body> {
         StatusCode::SERVICE_UNAVAILABLE,
         "no numbers yet: the agent is starting, stopping or too busy; see /readyz and its log".to_owned(),
     )
-}
-
-fn plain(status: StatusCode, mut line: String) -> Response<Body> {
-    line.push('\n');
-    response(status, PLAIN, Full::new(Bytes::from(line)).boxed())
-}
-
-fn stream(chunks: impl Iterator<Item = Bytes> + Send + Sync + 'static) -> Body {
-    BodyExt::boxed(StreamBody::new(tokio_stream::iter(chunks.map(|chunk| Ok(Frame::data(chunk))))))
-}
-
-fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers: [(HeaderName, &'static str); 3] =
-        [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

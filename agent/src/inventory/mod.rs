@@ -7,6 +7,7 @@ mod identity;
 mod namer;
 mod place;
 mod stored;
+mod visible;
 pub mod wires;
 
 pub use self::{
@@ -15,6 +16,7 @@ pub use self::{
     namer::{Answer, Namer, id},
     place::{Place, depth, place},
     stored::{Stored, Value},
+    visible::visible,
 };
 
 /// The key of an account in pinned maps: of the container id, so that a restart goes on in the same account; else of

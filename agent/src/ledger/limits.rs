@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::SystemTime};
 
 use plimsoll_common::traffic::Count;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::snapshot::Identity;
 
 /// What is limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// Tasks: processes and threads.
@@ -75,7 +75,7 @@ pub struct Line {
 }
 
 /// What came of a limit since it was first set. Never goes backwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// What passed below the line, headers of each segment included.
     pub passed: Passed,
@@ -92,7 +92,7 @@ pub struct Counts {
 }
 
 /// Bytes and packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Passed {
     /// Bytes.
     pub bytes: u64,

@@ -6,15 +6,18 @@ mod audit;
 mod book;
 mod clerk;
 mod compose;
+pub mod journal;
 pub mod limits;
 mod lookout;
 mod meter;
+pub mod moment;
 mod owner;
 mod proc_list;
 mod reader;
 mod record;
 pub mod roster;
 pub mod snapshot;
+pub mod span;
 mod tcp;
 mod traffic;
 

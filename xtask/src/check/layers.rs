@@ -6,12 +6,13 @@ use std::path::Path;
 use super::Source;
 
 /// The modules of the agent, from the top. A module imports from lower rows only, never from its own.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["main"],
     &["cli"],
     &["app"],
     &["config"],
-    &["enforcer", "exporter", "top"],
+    &["control", "enforcer", "exporter", "top"],
+    &["http"],
     &["ledger", "states"],
     &["inventory", "volumes"],
     &["cgroup", "kernel", "network", "privilege", "runtimes"],

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::{rates::Rated, screen, units};
-use crate::cli::table::{printable, table};
+use crate::{cli::table::table, inventory::visible};
 
 /// What rows are ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,7 +87,7 @@ fn line(rated: &Rated<'_>, at: f64) -> Vec<String> {
     let rate = |value: &Option<f64>| value.map_or_else(unknown, units::bytes);
     let exits = row.exits.ok + row.exits.error + row.exits.signal;
     vec![
-        printable(shown_name(rated)),
+        visible(shown_name(rated)),
         gauge(row.processes),
         gauge(row.threads),
         row.forks.to_string(),

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Instant, SystemTime},
 };
 
@@ -11,18 +14,27 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::oneshot,
     task::JoinHandle,
+    time::{sleep, timeout},
 };
 
 use super::*;
 use crate::{
-    exporter::fixture::{account, many, snapshot},
-    ledger::snapshot::Snapshot,
+    exporter::fixture::{account, many, moment, snapshot},
+    http::{
+        events::Events,
+        server::{CONNECTIONS, DRAIN},
+    },
+    ledger::{
+        journal::{Journal, JournalReader, Kind, Note, Who},
+        snapshot::Snapshot,
+    },
 };
 
 #[derive(Clone)]
 struct Fixed {
     snapshot: Option<Arc<Snapshot>>,
     scraped: Arc<AtomicUsize>,
+    journal: JournalReader,
 }
 
 impl Source for Fixed {
@@ -32,6 +44,10 @@ impl Source for Fixed {
 
     fn ready(&self) -> bool {
         self.snapshot.is_some()
+    }
+
+    fn journal(&self) -> JournalReader {
+        self.journal.clone()
     }
 
     fn scraped(&self, _taken: SystemTime) {
@@ -44,6 +60,7 @@ struct Server {
     stop: oneshot::Sender<()>,
     task: JoinHandle<io::Result<()>>,
     scraped: Arc<AtomicUsize>,
+    journal: Journal,
 }
 
 impl Server {
@@ -51,13 +68,14 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its address");
         let scraped = Arc::new(AtomicUsize::new(0));
-        let source = Fixed { snapshot, scraped: Arc::clone(&scraped) };
+        let (journal, reader) = Journal::new(moment(0));
+        let source = Fixed { snapshot, scraped: Arc::clone(&scraped), journal: reader };
         let config = HttpConfig { allowed_hosts: vec!["node1.example".to_owned()], deadline };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(serve(listener, config, source, async {
             let _ = stopped.await;
         }));
-        Self { addr, stop, task, scraped }
+        Self { addr, stop, task, scraped, journal }
     }
 
     async fn usual() -> Self {
@@ -95,6 +113,17 @@ fn status(answer: &str) -> u16 {
 
 fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map(|(_, body)| body).expect("a body")
+}
+
+/// The body of an answer in chunks, put together.
+fn whole(answer: &str) -> String {
+    let (mut whole, mut rest) = (String::new(), body(answer));
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let (chunk, after) = after.split_at(usize::from_str_radix(size, 16).expect("a size"));
+        whole.push_str(chunk);
+        rest = after.strip_prefix("\r\n").expect("the end of a chunk");
+    }
+    whole
 }
 
 #[tokio::test]
@@ -141,6 +170,34 @@ async fn health_readiness_accounts_and_nothing_else() {
     assert_eq!(server.scraped.load(Ordering::Relaxed), 0, "only a page of metrics is a scrape");
     for path in ["/", "/metrics/", "/api/v1/", "/../metrics"] {
         assert_eq!(status(&server.ask("GET", path, "localhost").await), 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_those_of_the_journal() {
+    let mut server = Server::usual().await;
+    let api = &account("/docker/4f", "api").identity;
+    let note = |kind| Note::new(kind, Who::Uid(0));
+    server.journal.write(moment(1), note(Kind::ConfigLoaded));
+    server.journal.write(moment(2), note(Kind::Set).of(7, api, None));
+    server.journal.write(SystemTime::now(), note(Kind::Hit));
+    for (query, expected) in [
+        ("", &[1_u64, 2, 3][..]),
+        ("?after=2", &[3]),
+        ("?container=api", &[2]),
+        ("?since=1h&follow=false", &[3]),
+        ("?container=other", &[]),
+    ] {
+        let answer = server.ask("GET", &format!("/api/v1/events{query}"), "localhost").await;
+        let events: Events = serde_json::from_str(&whole(&answer)).expect("JSON");
+        let sequences: Vec<u64> = events.events.iter().map(|entry| entry.sequence).collect();
+        assert_eq!((sequences.as_slice(), events.last, events.lost), (expected, 3, 0), "{query}");
+    }
+    for wrong in
+        ["?follow", "?since=10", "?since=yesterday", "?after=x", "?from=1", "?follow=maybe", "?since=%"]
+    {
+        let answer = server.ask("GET", &format!("/api/v1/events{wrong}"), "localhost").await;
+        assert_eq!(status(&answer), 400, "{answer}");
     }
 }
 

@@ -1,0 +1,70 @@
+//! Task limits: `pids.max`, within what the runtime set unless told otherwise.
+
+use super::{
+    super::{
+        decide::Desired,
+        record::{Path, Place, Record},
+    },
+    Doer, Held, Look, NotHeld,
+};
+use crate::cgroup::{Max, TaskError, Tasks};
+
+impl Doer {
+    fn tasks(&self, cgroup: u64, path: &[u8]) -> Result<Tasks, NotHeld> {
+        let pids = self.pids.as_ref().ok_or_else(|| NotHeld("this host has no pids controller".into()))?;
+        Tasks::open(pids, path, cgroup).map_err(|error| NotHeld(error.to_string()))
+    }
+
+    pub(super) fn hold_tasks(&mut self, cgroup: u64, desired: &Desired) -> Result<Held, NotHeld> {
+        let error = |error: TaskError| NotHeld(error.to_string());
+        let Desired { wanted, path, above_runtime, .. } = desired;
+        let tasks = self.tasks(cgroup, path)?;
+        let now = number(tasks.max().map_err(error)?);
+        let before = match self.done.get(&Place::Tasks(cgroup)) {
+            // Ours is no runtime's.
+            Some(Record::Tasks { before, ours, .. }) if now == Some(*ours) => *before,
+            _ => now,
+        };
+        let ours = if *above_runtime { *wanted } else { before.map_or(*wanted, |before| before.min(*wanted)) };
+        self.note(Record::Tasks { cgroup, path: Path::from(path.as_slice()), before, ours, wanted: *wanted })?;
+        tasks.set_max(Max::Number(ours)).map_err(error)?;
+        let lower = before.filter(|before| !above_runtime && before < wanted);
+        let degraded = lower.map(|before| format!("the runtime's own limit is lower: {before}"));
+        Ok(Held { method: "pids.max", degraded })
+    }
+
+    pub(super) fn undo_tasks(&mut self, record: &Record) -> Result<Option<String>, String> {
+        let Record::Tasks { cgroup, path, before, ours, .. } = record else { return Ok(None) };
+        let Some(pids) = &self.pids else { return Ok(None) };
+        let tasks = match Tasks::open(pids, path.bytes(), *cgroup) {
+            Err(TaskError::Gone { .. }) => return Ok(None),
+            tasks => tasks.map_err(|error| error.to_string())?,
+        };
+        let now = tasks.max().map_err(|error| error.to_string())?;
+        if number(now) != Some(*ours) {
+            return Ok(Some(format!("pids.max is {now} by somebody else's hand, and stays so")));
+        }
+        tasks.set_max(before.map_or(Max::None, Max::Number)).map_err(|error| error.to_string())?;
+        Ok(None)
+    }
+
+    pub(super) fn look_at_tasks(&mut self, record: &Record) -> Result<Look, NotHeld> {
+        let Record::Tasks { cgroup, path, ours, .. } = record else { return Ok(Look::Same) };
+        let Some(pids) = &self.pids else { return Ok(Look::Gone) };
+        let max = match Tasks::open(pids, path.bytes(), *cgroup).and_then(|tasks| tasks.max()) {
+            Err(TaskError::Gone { .. }) => return Ok(Look::Gone),
+            max => max.map_err(|error| NotHeld(error.to_string()))?,
+        };
+        if number(max) == Some(*ours) {
+            return Ok(Look::Same);
+        }
+        Ok(Look::Changed(format!("pids.max was {ours} and is {max}")))
+    }
+}
+
+const fn number(max: Max) -> Option<u64> {
+    match max {
+        Max::Number(number) => Some(number),
+        Max::None => None,
+    }
+}

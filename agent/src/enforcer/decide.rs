@@ -1,0 +1,71 @@
+//! What is to be done, from what is wanted and what was done. Data in, actions out: no kernel, no clock.
+
+use std::collections::BTreeMap;
+
+use super::record::{Place, Record};
+
+/// A limit that is to be held at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// The account that it is for.
+    pub account: u64,
+    /// Tasks, or bits per second.
+    pub wanted: u64,
+    /// Of tasks: the cgroup's path from the root of the hierarchy.
+    pub path: Vec<u8>,
+    /// Of tasks: it may be above what the runtime set.
+    pub above_runtime: bool,
+}
+
+/// What is to be done. Each is safe to do again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Put everything back as it was.
+    Undo(Record),
+    /// Hold a limit, or hold it at another line.
+    Hold(Place, Desired),
+}
+
+/// What leads from what was done to what is wanted: first what is undone, then what is held.
+#[must_use]
+pub fn decide(wanted: &BTreeMap<Place, Desired>, done: &BTreeMap<Place, Record>) -> Vec<Action> {
+    let undo = done.iter().filter(|(place, _)| !wanted.contains_key(place));
+    let undo = undo.map(|(_, record)| Action::Undo(record.clone()));
+    let is_held = |place: &Place, desired: &Desired| {
+        done.get(place).is_some_and(|record| record.wanted() == desired.wanted)
+    };
+    let hold = wanted.iter().filter(|(place, desired)| !is_held(place, desired));
+    undo.chain(hold.map(|(place, desired)| Action::Hold(*place, desired.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Action, Desired, Place, Record, decide};
+
+    fn desired(wanted: u64) -> Desired {
+        Desired { account: 1, wanted, path: Vec::new(), above_runtime: false }
+    }
+
+    #[test]
+    fn only_what_differs_is_done_and_undoing_comes_first() {
+        let held = |ifindex, wanted| {
+            let record = Record::Ingress { ifindex, wanted };
+            (record.place(), record)
+        };
+        let done = BTreeMap::from([held(1, 10), held(2, 20), held(3, 30)]);
+        let wanted = BTreeMap::from([
+            (Place::Ingress(1), desired(10)),
+            (Place::Ingress(2), desired(25)),
+            (Place::Egress(3), desired(30)),
+        ]);
+        let expected = [
+            Action::Undo(Record::Ingress { ifindex: 3, wanted: 30 }),
+            Action::Hold(Place::Ingress(2), desired(25)),
+            Action::Hold(Place::Egress(3), desired(30)),
+        ];
+        assert_eq!(decide(&wanted, &done), expected);
+        assert!(decide(&BTreeMap::new(), &BTreeMap::new()).is_empty());
+    }
+}
