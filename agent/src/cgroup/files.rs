@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Hierarchy, Kind, directory};
+use super::{Hierarchy, Kind, Max, directory};
 
 /// Processes in the cgroup itself, without its sub-cgroups: the lines of `cgroup.procs`.
 ///
@@ -79,10 +79,10 @@ fn newlines(bytes: &[u8]) -> u64 {
 
 /// The number in `pids.max`, 0 for `max`.
 pub(super) fn parse_pids_max(text: &[u8]) -> Option<u64> {
-    match text.trim_ascii() {
-        b"max" => Some(0),
-        number => str::from_utf8(number).ok()?.parse().ok(),
-    }
+    Max::parse(text).map(|max| match max {
+        Max::Number(number) => number,
+        Max::None => 0,
+    })
 }
 
 /// The path in the line of a hierarchy: `0::/path`, in v1 `8:pids:/path`. It may end in ` (deleted)`.

@@ -98,7 +98,7 @@ impl Hierarchies {
             kind: Kind::Cgroup2,
             hierarchy_id: 0,
         });
-        let pids_v1 = pick(&mounts, |mount| is_v1(mount) && mount.options.split(',').any(|o| o == "pids"))
+        let pids_v1 = pick(&mounts, |mount| is_v1(mount) && mount.has("pids"))
             .zip(hierarchy_of("pids", proc_cgroups))
             .map(|(mount, hierarchy_id)| Hierarchy { mount, kind: Kind::PidsV1, hierarchy_id });
         let mode = match (&cgroup2, mounts.iter().any(is_v1)) {
@@ -109,11 +109,40 @@ impl Hierarchies {
         Self { cgroup2, pids_v1, mode }
     }
 
-    /// The mount where `pids.max` lies: the controller is in one hierarchy only.
+    /// The hierarchy that has the pids controller: it is in one only.
+    #[must_use]
+    pub fn pids(&self) -> Option<&Hierarchy> {
+        self.pids_v1.as_ref().or(self.cgroup2.as_ref())
+    }
+
+    /// The mount where `pids.max` lies.
     #[must_use]
     pub fn pids_mount(&self) -> Option<&Path> {
-        self.pids_v1.as_ref().or(self.cgroup2.as_ref()).map(|hierarchy| hierarchy.mount.as_path())
+        self.pids().map(|hierarchy| hierarchy.mount.as_path())
     }
+}
+
+/// Where v1's freezer is mounted; `None` where it is not: cgroup2 needs none.
+///
+/// # Errors
+/// `/proc` is not there.
+pub fn freezer_mount() -> Result<Option<PathBuf>, CgroupError> {
+    let mountinfo = mountinfo()?;
+    let mounts: Vec<Mount> = mountinfo.lines().filter_map(parse_mount).collect();
+    Ok(pick(&mounts, |mount| mount.fstype == "cgroup" && mount.has("freezer")))
+}
+
+/// Whether a mount of cgroup2 has the option `pids_localevents`, by which hits are counted as before 6.12.
+pub(super) fn has_local_events(point: &Path) -> bool {
+    let mountinfo = mountinfo().unwrap_or_default();
+    let mut mounts = mountinfo.lines().filter_map(parse_mount);
+    mounts.any(|mount| mount.point == point && mount.has("pids_localevents"))
+}
+
+fn mountinfo() -> Result<String, CgroupError> {
+    let path = "/proc/self/mountinfo";
+    let text = fs::read(path).map_err(|source| CgroupError::Read { path, source })?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A line of mountinfo (proc(5)), as far as it matters.
@@ -123,6 +152,12 @@ struct Mount<'a> {
     point: PathBuf,
     fstype: &'a str,
     options: &'a str,
+}
+
+impl Mount<'_> {
+    fn has(&self, option: &str) -> bool {
+        self.options.split(',').any(|found| found == option)
+    }
 }
 
 /// `36 23 0:33 / /sys/fs/cgroup/pids rw shared:9 - cgroup cgroup rw,pids`

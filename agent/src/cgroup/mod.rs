@@ -1,12 +1,21 @@
-//! Finds the cgroup hierarchies of this host, walks them and reads their files. Knows no runtime, writes nothing.
+//! Finds the cgroup hierarchies of this host, walks them and reads their files; limits, freezes and kills the tasks of a cgroup
+//! when it is told to. Knows no runtime, decides nothing.
 
 #![forbid(unsafe_code)]
 
 pub mod choose;
 pub mod files;
+pub mod freezer;
 pub mod hierarchy;
+pub mod kill;
+#[cfg(test)]
+mod lab;
 pub mod limits;
+pub mod max;
+mod opened;
+pub mod tasks;
 pub mod walk;
+pub mod watch;
 
 use std::{
     ffi::OsStr,
@@ -18,9 +27,15 @@ use std::{
 
 pub use choose::{Wish, choose, container_outside_cgroup2};
 pub use files::{first_pid, id_of, path_of_pid, processes, threads};
-pub use hierarchy::{Hierarchies, Hierarchy, Kind, Mode};
+pub use freezer::{Freezer, Frozen};
+pub use hierarchy::{Hierarchies, Hierarchy, Kind, Mode, freezer_mount};
+pub use kill::{KilledBy, Newest};
 pub use limits::Limits;
+pub use max::Max;
+pub use opened::TaskError;
+pub use tasks::{Counting, Effective, Hits, Tasks};
 pub use walk::{Walk, walk};
+pub use watch::Watch;
 
 /// Why there is no hierarchy to count in.
 #[derive(Debug, thiserror::Error)]

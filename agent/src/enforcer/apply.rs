@@ -4,7 +4,10 @@
 mod shape;
 mod tasks;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     decide::{Action, Desired},
@@ -48,6 +51,8 @@ pub struct Doer {
     undo: Records,
     /// The hierarchy of the pids controller, where there is one.
     pids: Option<Hierarchy>,
+    /// Where the freezer of containers is.
+    freezer: PathBuf,
     /// What was done and is not undone.
     pub done: BTreeMap<Place, Record>,
 }
@@ -57,11 +62,11 @@ impl Doer {
     ///
     /// # Errors
     /// Pins are missing, or the kernel's.
-    pub fn open(pins: &std::path::Path, pids: Option<Hierarchy>) -> anyhow::Result<Self> {
+    pub fn open(pins: &Path, pids: Option<Hierarchy>, freezer: PathBuf) -> anyhow::Result<Self> {
         let undo = Records::undo(pins)?;
         let records = undo.all()?.into_iter().filter_map(|(_, text)| Record::parse(&text));
         let done = records.map(|record| (record.place(), record)).collect();
-        Ok(Self { requests: Requests::open()?, shapers: Shapers::open(pins)?, undo, pids, done })
+        Ok(Self { requests: Requests::open()?, shapers: Shapers::open(pins)?, undo, pids, freezer, done })
     }
 
     /// Does it; of a limit, how it is held.
@@ -81,6 +86,7 @@ impl Doer {
             Place::Tasks(cgroup) => self.hold_tasks(cgroup, desired),
             Place::Ingress(ifindex) => self.hold_ingress(ifindex, desired.wanted),
             Place::Egress(ifindex) => self.hold_egress(ifindex, desired.wanted),
+            Place::Frozen(_) => Err(NotHeld("nothing is frozen by itself".into())),
         };
         // What was held before at another line is held no more: half of it may be changed.
         if held.is_err()
@@ -102,6 +108,7 @@ impl Doer {
             Record::Tasks { .. } => self.undo_tasks(record),
             Record::Ingress { ifindex, .. } => self.undo_ingress(*ifindex),
             Record::Egress { ifindex, .. } => self.undo_egress(*ifindex),
+            Record::Frozen { cgroup, path } => self.thaw(*cgroup, path.bytes()),
         };
         match undone {
             Ok(told) => {
@@ -121,6 +128,7 @@ impl Doer {
             Record::Tasks { .. } => self.look_at_tasks(record),
             Record::Ingress { ifindex, wanted } => self.look_at_ingress(*ifindex, *wanted),
             Record::Egress { ifindex, wanted } => self.look_at_egress(*ifindex, *wanted),
+            Record::Frozen { cgroup, path } => self.look_at_frozen(*cgroup, path.bytes()),
         }
     }
 

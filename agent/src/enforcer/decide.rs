@@ -29,7 +29,9 @@ pub enum Action {
 /// What leads from what was done to what is wanted: first what is undone, then what is held.
 #[must_use]
 pub fn decide(wanted: &BTreeMap<Place, Desired>, done: &BTreeMap<Place, Record>) -> Vec<Action> {
-    let undo = done.iter().filter(|(place, _)| !wanted.contains_key(place));
+    // What was frozen stays so until somebody thaws it, or everything is undone.
+    let is_limit = |place: &Place| !matches!(place, Place::Frozen(_));
+    let undo = done.iter().filter(|(place, _)| is_limit(place) && !wanted.contains_key(place));
     let undo = undo.map(|(_, record)| Action::Undo(record.clone()));
     let is_held = |place: &Place, desired: &Desired| {
         done.get(place).is_some_and(|record| record.wanted() == desired.wanted)

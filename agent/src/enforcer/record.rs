@@ -13,6 +13,8 @@ pub enum Place {
     Ingress(u32),
     /// What comes in from it.
     Egress(u32),
+    /// All processes of a cgroup, by its id in the hierarchy of the freezer.
+    Frozen(u64),
 }
 
 /// What was done at a place.
@@ -45,6 +47,13 @@ pub enum Record {
         ifindex: u32,
         /// Bits per second.
         wanted: u64,
+    },
+    /// A cgroup was frozen as its task limit was hit.
+    Frozen {
+        /// The cgroup's id.
+        cgroup: u64,
+        /// Its path from the root of the hierarchy.
+        path: Path,
     },
 }
 
@@ -83,6 +92,7 @@ impl Place {
             Self::Tasks(cgroup) => (b"tasks  ", cgroup),
             Self::Ingress(ifindex) => (b"ingress", ifindex.into()),
             Self::Egress(ifindex) => (b"egress ", ifindex.into()),
+            Self::Frozen(cgroup) => (b"frozen ", cgroup),
         };
         plimsoll_common::key::key(&[b"undo", kind, &number.to_le_bytes()])
     }
@@ -96,6 +106,7 @@ impl Record {
             Self::Tasks { cgroup, .. } => Place::Tasks(*cgroup),
             Self::Ingress { ifindex, .. } => Place::Ingress(*ifindex),
             Self::Egress { ifindex, .. } => Place::Egress(*ifindex),
+            Self::Frozen { cgroup, .. } => Place::Frozen(*cgroup),
         }
     }
 
@@ -103,7 +114,10 @@ impl Record {
     #[must_use]
     pub const fn wanted(&self) -> u64 {
         match self {
-            Self::Tasks { wanted, .. } | Self::Ingress { wanted, .. } | Self::Egress { wanted, .. } => *wanted,
+            Self::Tasks { wanted, .. } | Self::Ingress { wanted, .. } | Self::Egress { wanted, .. } => {
+                *wanted
+            }
+            Self::Frozen { .. } => 0,
         }
     }
 

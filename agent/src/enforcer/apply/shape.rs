@@ -3,7 +3,10 @@
 
 use std::os::fd::AsFd as _;
 
-use super::{super::record::{Place, Record}, Doer, Held, Look, NotHeld, not_held};
+use super::{
+    super::record::{Place, Record},
+    Doer, Held, Look, NotHeld, not_held,
+};
 use crate::network::{Handle, IfbName, ShapingError, Side, Tbf};
 
 /// Packets that an ifb keeps at most without a queue of ours.
@@ -26,7 +29,8 @@ impl Doer {
     }
 
     pub(super) fn look_at_ingress(&mut self, ifindex: u32, wanted: u64) -> Result<Look, NotHeld> {
-        let Some(link) = self.requests.link(ifindex, None).map_err(|error| NotHeld(error.to_string()))? else {
+        let Some(link) = self.requests.link(ifindex, None).map_err(|error| NotHeld(error.to_string()))?
+        else {
             return Ok(Look::Gone);
         };
         self.look_at_root(ifindex, &Tbf::for_limit(wanted, link.mtu))
@@ -57,7 +61,8 @@ impl Doer {
     pub(super) fn undo_egress(&mut self, ifindex: u32) -> Result<Option<String>, String> {
         let words = |error: crate::kernel::Error| error.to_string();
         self.shapers.unlink(ifindex).map_err(words)?;
-        let had_filter = self.requests.delete_filter(ifindex, Side::Ingress).map_err(|error| error.to_string())?;
+        let had_filter =
+            self.requests.delete_filter(ifindex, Side::Ingress).map_err(|error| error.to_string())?;
         self.shapers.unpoint(ifindex).map_err(words)?;
         if had_filter {
             // Others may have hung something there since: then it stays.
@@ -74,7 +79,8 @@ impl Doer {
 
     pub(super) fn look_at_egress(&mut self, ifindex: u32, wanted: u64) -> Result<Look, NotHeld> {
         let words = |error: crate::kernel::Error| NotHeld(error.to_string());
-        let Some(link) = self.requests.link(ifindex, None).map_err(|error| NotHeld(error.to_string()))? else {
+        let Some(link) = self.requests.link(ifindex, None).map_err(|error| NotHeld(error.to_string()))?
+        else {
             return Ok(Look::Gone);
         };
         let Some(ifb) = self.requests.ifb(&IfbName::of(ifindex)).map_err(not_held)? else {

@@ -7,7 +7,7 @@ use super::{
     },
     Doer, Held, Look, NotHeld,
 };
-use crate::cgroup::{Max, TaskError, Tasks};
+use crate::cgroup::{Freezer, Max, TaskError, Tasks, directory, id_of};
 
 impl Doer {
     fn tasks(&self, cgroup: u64, path: &[u8]) -> Result<Tasks, NotHeld> {
@@ -25,8 +25,15 @@ impl Doer {
             Some(Record::Tasks { before, ours, .. }) if now == Some(*ours) => *before,
             _ => now,
         };
-        let ours = if *above_runtime { *wanted } else { before.map_or(*wanted, |before| before.min(*wanted)) };
-        self.note(Record::Tasks { cgroup, path: Path::from(path.as_slice()), before, ours, wanted: *wanted })?;
+        let ours =
+            if *above_runtime { *wanted } else { before.map_or(*wanted, |before| before.min(*wanted)) };
+        self.note(Record::Tasks {
+            cgroup,
+            path: Path::from(path.as_slice()),
+            before,
+            ours,
+            wanted: *wanted,
+        })?;
         tasks.set_max(Max::Number(ours)).map_err(error)?;
         let lower = before.filter(|before| !above_runtime && before < wanted);
         let degraded = lower.map(|before| format!("the runtime's own limit is lower: {before}"));
@@ -59,6 +66,41 @@ impl Doer {
             return Ok(Look::Same);
         }
         Ok(Look::Changed(format!("pids.max was {ours} and is {max}")))
+    }
+}
+
+impl Doer {
+    /// Freezes a container at its line; somebody has to thaw it.
+    ///
+    /// # Errors
+    /// It is gone, it has no freezer, or the kernel's.
+    pub fn freeze(&mut self, path: &[u8]) -> Result<(), NotHeld> {
+        let error = |error: TaskError| NotHeld(error.to_string());
+        let place = directory(&self.freezer, path);
+        let cgroup = id_of(&place).map_err(|error| NotHeld(format!("{}: {error}", place.display())))?;
+        let freezer = Freezer::open(&self.freezer, path, cgroup).map_err(error)?;
+        // One that somebody else froze is not ours to thaw.
+        if freezer.state().map_err(error)?.is_asked {
+            return Ok(());
+        }
+        self.note(Record::Frozen { cgroup, path: Path::from(path) })?;
+        freezer.freeze().map_err(error)
+    }
+
+    pub(super) fn thaw(&mut self, cgroup: u64, path: &[u8]) -> Result<Option<String>, String> {
+        match Freezer::open(&self.freezer, path, cgroup).and_then(|freezer| freezer.thaw()) {
+            Ok(()) | Err(TaskError::Gone { .. }) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub(super) fn look_at_frozen(&mut self, cgroup: u64, path: &[u8]) -> Result<Look, NotHeld> {
+        match Freezer::open(&self.freezer, path, cgroup).and_then(|freezer| freezer.state()) {
+            Ok(state) if state.is_asked => Ok(Look::Same),
+            // Somebody thawed it, which was to be done.
+            Ok(_) | Err(TaskError::Gone { .. }) => Ok(Look::Gone),
+            Err(error) => Err(NotHeld(error.to_string())),
+        }
     }
 }
 
