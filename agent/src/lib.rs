@@ -6,6 +6,7 @@ pub mod app;
 pub mod cgroup;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod exporter;
 pub mod http;
 pub mod inventory;

@@ -60,6 +60,8 @@ pub struct Line {
     pub what: What,
     /// The line: tasks, or bits per second.
     pub value: u64,
+    /// What is used of it now, in the same unit; `None` where nobody knows.
+    pub used: Option<u64>,
     /// `dry-run` or `enforce`.
     pub mode: &'static str,
     /// Who wants it: `by hand (uid 0)`, `policy web`, `label plimsoll.pids`.
