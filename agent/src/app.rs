@@ -1,5 +1,7 @@
 //! Puts the parts together and runs them. Decides nothing that a part could decide.
 
+mod limits;
+
 use std::{
     future::Future,
     net::{SocketAddr, TcpListener},
@@ -14,6 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     cgroup::{self, Hierarchies, Hierarchy, Limits},
     config::Config,
+    control::{self, Door},
+    enforcer::Doer,
     exporter::http::{HttpConfig, Source, serve},
     inventory::{Namer, wires::Wires},
     kernel::{
@@ -23,11 +27,7 @@ use crate::{
         pins,
         plan::{release, version},
     },
-    ledger::{
-        Files, Owner, Reader, Settings,
-        journal::{Journal, JournalReader},
-        snapshot::Snapshot,
-    },
+    ledger::{Files, Owner, Reader, Settings, journal::JournalReader, snapshot::Snapshot},
     privilege,
     runtimes::{Roots, Source as RootSource, propose},
 };
@@ -54,6 +54,10 @@ pub struct Run {
     pub rows_entries: Option<u32>,
     /// Bytes of the ring buffer.
     pub ring_bytes: Option<u32>,
+    /// The file that the configuration came from.
+    pub file: Option<PathBuf>,
+    /// Where people ask for limits; `None`: nowhere.
+    pub control: Option<PathBuf>,
 }
 
 /// Runs the agent until SIGTERM or Ctrl-C.
@@ -91,6 +95,9 @@ pub fn run(run: &Run) -> Result<()> {
     for problem in &roots.problems {
         tracing::warn!("{problem}: containers of that dockerd may stay without names");
     }
+    // As long as this process may change owners. Who only watches needs no door.
+    let door = run.control.as_deref().map(|path| Door::open(path, run.config.control_group.as_deref()));
+    let door = door.transpose().context("open the control socket; --control names another place")?;
     go_before_others();
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
@@ -101,12 +108,44 @@ pub fn run(run: &Run) -> Result<()> {
         .build()
         .context("start the runtime")?;
     let files = Files { hierarchies, counted, limits: Limits::new() };
-    let result = runtime.block_on(live(&run.config, listener, kernel, logs.ok(), files, roots));
+    let result = runtime.block_on(live(run, listener, kernel, logs.ok(), files, roots, door));
     runtime.shutdown_background();
     if !run.no_pin {
         tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
     }
     result
+}
+
+/// Puts everything back that limits changed, from what is pinned alone; gives what was done, in sentences. An agent that runs
+/// keeps its limits.
+///
+/// # Errors
+/// An agent runs, or the kernel's.
+pub fn undo_limits(bpffs: &Path) -> Result<Vec<String>> {
+    if let Some(agent) = pins::user(bpffs) {
+        bail!("an agent runs, {agent}: stop it first");
+    }
+    let pins = pins::current(bpffs);
+    if !pins.join("maps").exists() {
+        return Ok(Vec::new());
+    }
+    let hierarchies = Hierarchies::read()?;
+    let freezer = cgroup::freezer_mount()?;
+    let freezer =
+        freezer.or_else(|| hierarchies.cgroup2.as_ref().map(|it| it.mount.clone())).unwrap_or_default();
+    let mut doer = Doer::open(&pins, hierarchies.pids().cloned(), freezer)?;
+    let mut told = Vec::new();
+    for record in doer.done.values().cloned().collect::<Vec<_>>() {
+        match doer.undo(&record) {
+            Ok(()) => told.push(format!("undone: {record}")),
+            Err(why) => told.push(format!("{record}: {why}")),
+        }
+    }
+    let swept = doer.sweep()?;
+    if swept > 0 {
+        told.push(format!("removed: {swept} interfaces that limits left behind"));
+    }
+    Ok(told)
 }
 
 /// Nice value of the agent: where all CPUs are busy, it must still see what comes and goes. It needs little of them.
@@ -194,13 +233,15 @@ fn give_memory_back() {
 }
 
 async fn live(
-    config: &Config,
+    run: &Run,
     listener: TcpListener,
     kernel: Kernel,
     logs: Option<Logs>,
     files: Files,
     roots: Roots,
+    door: Option<Door>,
 ) -> Result<()> {
+    let config = &run.config;
     let ended = ended()?;
     let listener = tokio::net::TcpListener::from_std(listener).context("watch the listening socket")?;
     let events = Events::new(open_ring(&kernel.directory)?).context("watch the ring buffer")?;
@@ -208,9 +249,22 @@ async fn live(
     let wires = Wires::watch(&kernel.directory, files.counted.mount.clone())
         .unwrap_or_else(|error| Wires::blind(format!("{error:#}")));
     let settings = Settings { retention: config.retention() };
-    let (owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
-    let (_journal, journal) = Journal::new(SystemTime::now());
-    let shown = Shown { ledger: reader.clone(), journal };
+    let (pins, hierarchies, counted) =
+        (kernel.directory.clone(), files.hierarchies.clone(), files.counted.clone());
+    let (mut owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
+    let counter = limits::start(&pins, config, &hierarchies, &counted, owner.rosters())?;
+    owner.show(counter.limits());
+    tokio::spawn(counter.follow_roster());
+    tokio::spawn(counter.follow_file(run.file.clone(), config.limits.command_line)?);
+    let shown = Shown { ledger: reader.clone(), journal: counter.journal() };
+    let (ending, ends) = tokio::sync::watch::channel(());
+    if let Some(door) = door {
+        let ends = async move {
+            let mut ends = ends;
+            let _ = ends.changed().await; // its sender is gone: the agent ends
+        };
+        tokio::spawn(control::serve(door, counter, control::DEADLINE, ends));
+    }
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
     if let Some(logs) = logs {
         tokio::spawn(logs.carry());
@@ -221,7 +275,10 @@ async fn live(
             result.context("own the state")??;
             bail!("the ring buffer ended")
         }
-        result = serve(listener, http, shown, ended) => result.context("serve metrics"),
+        result = serve(listener, http, shown, ended) => {
+            drop(ending);
+            result.context("serve metrics")
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod app;
 pub mod cgroup;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod enforcer;
 pub mod exporter;
 pub mod http;

@@ -80,6 +80,9 @@ impl Cleanup {
     fn run(self) -> Result<ExitCode> {
         crate::app::require_root("cleanup", "remove kernel programs")?;
         let path = self.bpffs.display();
+        for told in crate::app::undo_limits(&self.bpffs)? {
+            say(told)?;
+        }
         if pins::remove_all(&self.bpffs)? {
             say(format_args!("removed: no program, map or pin of Plimsoll is left in {path}"))?;
         } else {

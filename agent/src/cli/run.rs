@@ -8,6 +8,7 @@ use super::{BPFFS, Level, log_to_stderr};
 use crate::{
     app::{self, Run},
     config::{Config, Hierarchy},
+    enforcer::Mode,
 };
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,12 @@ pub(super) struct Arguments {
     /// Move pins aside that cannot be adopted, and start anew.
     #[arg(long, conflicts_with = "no_pin")]
     takeover: bool,
+    /// What becomes of all limits, whatever the configuration says: nothing, counted only, or held.
+    #[arg(long, value_enum, value_name = "MODE")]
+    limits: Option<Limits>,
+    /// The socket at which `plimsoll limit` and `plimsoll events` ask [default: /run/plimsoll/control.sock].
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// The bpf filesystem that programs and counts are pinned in.
     #[arg(long, value_name = "DIR", default_value = BPFFS)]
     bpffs: PathBuf,
@@ -59,6 +66,27 @@ pub(super) struct Arguments {
     retention: Option<u64>,
 }
 
+/// What becomes of all limits.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Limits {
+    /// Nothing.
+    Off,
+    /// They are decided and counted; nothing is touched.
+    DryRun,
+    /// They are held.
+    Enforce,
+}
+
+impl From<Limits> for Mode {
+    fn from(limits: Limits) -> Self {
+        match limits {
+            Limits::Off => Self::Off,
+            Limits::DryRun => Self::DryRun,
+            Limits::Enforce => Self::Enforce,
+        }
+    }
+}
+
 impl Arguments {
     pub(super) fn run(self) -> Result<ExitCode> {
         log_to_stderr(self.log_level, self.log_json);
@@ -71,8 +99,17 @@ impl Arguments {
         config.allowed_hosts.extend(self.allowed_hosts);
         config.retention_seconds = self.retention.unwrap_or(config.retention_seconds);
         config.hierarchy = self.hierarchy.unwrap_or(config.hierarchy);
+        config.control = self.control.unwrap_or(config.control);
+        config.limits.command_line = self.limits.map(Mode::from);
+        if self.no_pin && config.limits.command_line != Some(Mode::Off) {
+            // What nothing remembers could not be undone after a crash.
+            tracing::info!("without pins limits are counted only, none is held");
+            config.limits.command_line = Some(Mode::DryRun);
+        }
         config.check()?;
         app::run(&Run {
+            control: Some(config.control.clone()),
+            file: self.config,
             config,
             bpffs: self.bpffs,
             no_pin: self.no_pin,

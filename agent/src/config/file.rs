@@ -11,7 +11,7 @@ use super::{
     table::{Entry, Table},
     text::{Text, quoted},
 };
-use crate::exporter::hosts::Host;
+use crate::{control::unusable, exporter::hosts::Host};
 
 /// Puts what the file says into `config`. Gives the warnings.
 ///
@@ -64,6 +64,9 @@ fn read_top(mut table: Table<'_>, config: &mut Config, findings: &mut Findings<'
     let retention = table.take("retention-seconds").and_then(|it| it.integer(SECONDS, findings));
     put(&mut config.retention_seconds, retention.map(|Seconds(seconds)| seconds));
     put(&mut config.hierarchy, table.take("hierarchy").and_then(|it| it.choice(&HIERARCHIES, findings)));
+    put(&mut config.control, table.take("control").and_then(|it| read_socket(it, findings)));
+    let group = table.take("control-group").and_then(|it| it.text("the name of a group", findings));
+    config.control_group = group.map(|text| text.string).or(config.control_group.take());
     let limits = table.take("limits").and_then(|it| it.table(&LIMITS, findings));
     put(&mut config.limits, limits.map(|table| limits::read(table, findings)));
     table.finish(findings);
@@ -91,6 +94,16 @@ fn read_directory(entry: Entry<'_>, findings: &mut Findings<'_>) -> Option<PathB
         return None;
     }
     Some(text.string.into())
+}
+
+fn read_socket(entry: Entry<'_>, findings: &mut Findings<'_>) -> Option<PathBuf> {
+    let text = entry.text("the path of a socket", findings)?;
+    let path = PathBuf::from(&text.string);
+    if let Some(why) = unusable(&path) {
+        text.wrong(&format!("is {why}"), findings);
+        return None;
+    }
+    Some(path)
 }
 
 /// A list of strings that `check` allows; it says what else they should be.

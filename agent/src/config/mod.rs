@@ -77,6 +77,10 @@ pub struct Config {
     pub retention_seconds: u64,
     /// Which hierarchy is counted.
     pub hierarchy: Hierarchy,
+    /// Where people ask for limits: the path of a unix socket.
+    pub control: PathBuf,
+    /// The group whose members may, beside root; a name or a number.
+    pub control_group: Option<String>,
     /// Who gets which limits.
     #[serde(skip)]
     pub limits: Policies,
@@ -97,7 +101,17 @@ pub enum Hierarchy {
 /// The keys of the file's top.
 const TOP: Kind = Kind {
     name: "",
-    keys: &["listen", "allowed-hosts", "docker-root", "labels", "retention-seconds", "hierarchy", "limits"],
+    keys: &[
+        "listen",
+        "allowed-hosts",
+        "docker-root",
+        "labels",
+        "retention-seconds",
+        "hierarchy",
+        "control",
+        "control-group",
+        "limits",
+    ],
 };
 
 /// Every kind of table, the likeliest place of a key first.

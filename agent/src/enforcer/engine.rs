@@ -18,7 +18,7 @@ use std::{
 
 use tokio::sync::watch;
 
-pub use self::orders::{HandRequest, Order, Settled};
+pub use self::orders::{HandRequest, Order, Refusal, Settled};
 use super::{
     Mode, Policies,
     apply::{Doer, Held, Look, NotHeld},

@@ -1,7 +1,10 @@
 //! How each act of a limit is undone, as it stands in the pinned map `UNDO`: written before the act, deleted after its undo.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::printable;
 use crate::kernel::records::Records;
 
 /// Where a limit is held: one of each.
@@ -80,6 +83,17 @@ impl Path {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tasks { path, .. } => write!(f, "task limit of {}", printable(path.bytes())),
+            Self::Ingress { ifindex, .. } => write!(f, "ingress limit at interface {ifindex}"),
+            Self::Egress { ifindex, .. } => write!(f, "egress limit at interface {ifindex}"),
+            Self::Frozen { path, .. } => write!(f, "freeze of {}", printable(path.bytes())),
         }
     }
 }

@@ -83,7 +83,7 @@ pub struct Exits {
 
 impl<'a> From<&'a Account> for Row<'a> {
     fn from(account: &'a Account) -> Self {
-        let Account { identity, gauges, totals, network, last_seen: _ } = account;
+        let Account { identity, gauges, totals, network, last_seen: _, limits: _ } = account;
         let Identity { id, kind, name, image, container_id, runtime, started, .. } = identity.as_ref();
         let &Totals {
             forks,

@@ -1,6 +1,7 @@
 //! Which families a page has: name, help, type, and what each says of an account, a workload, the node.
 //! Data only: how they are written is in [`super::text`].
 
+mod limits;
 mod network;
 mod tcp;
 
@@ -45,6 +46,8 @@ pub enum Value {
     Count(u64),
     /// A moment, in seconds since 1970.
     Time(SystemTime),
+    /// Milliseconds, shown as seconds.
+    Millis(u64),
 }
 
 /// Tells a number without more labels.
@@ -72,7 +75,7 @@ pub(super) const fn counter(name: &'static str, help: &'static str, read: Read) 
 /// A family of the page by its place.
 #[must_use]
 pub fn family(place: usize) -> Option<&'static Family> {
-    [FAMILIES, network::FAMILIES, tcp::FAMILIES].into_iter().flatten().nth(place)
+    [FAMILIES, network::FAMILIES, tcp::FAMILIES, limits::FAMILIES].into_iter().flatten().nth(place)
 }
 
 /// Those of tasks, in the order of the page. Names and help of `container_*` are cAdvisor's.

@@ -101,6 +101,7 @@ pub fn account(id: &str, text: &str) -> Account {
             ],
             own: Some([Traffic::ZERO; 2]),
         },
+        limits: Vec::new(),
     }
 }
 
@@ -111,7 +112,14 @@ pub fn snapshot(accounts: Vec<Account>) -> Arc<Snapshot> {
     let workloads = accounts.iter().map(|account| (workload(account), account.totals)).collect();
     let network = Shares { containers: [count(50), count(60)], ..Shares::default() };
     let node = Node { processes: 41, threads: 42, totals: totals(1_000), network };
-    Arc::new(Snapshot { taken: moment(3_000), accounts, workloads, node, health: health() })
+    Arc::new(Snapshot {
+        taken: moment(3_000),
+        accounts,
+        workloads,
+        node,
+        health: health(),
+        limits: Arc::default(),
+    })
 }
 
 /// A snapshot of so many accounts as real ones look, a tenth of them dead.

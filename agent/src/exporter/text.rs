@@ -163,6 +163,9 @@ fn line(out: &mut String, name: &str, owner: Owner<'_>, more: &[(&str, &str)], v
             out.push('\n');
         }
         Value::Time(time) => push(out, format_args!(" {}\n", seconds(time))),
+        Value::Millis(millis) => {
+            push(out, format_args!(" {}\n", Duration::from_millis(millis).as_secs_f64()))
+        }
     }
 }
 

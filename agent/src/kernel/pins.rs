@@ -214,6 +214,12 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// The set of pins of this layout in `bpffs`, whether it is there or not.
+#[must_use]
+pub fn current(bpffs: &Path) -> PathBuf {
+    bpffs.join("plimsoll").join(format!("v{LAYOUT}"))
+}
+
 /// What is pinned in `bpffs`, in words. Changes nothing.
 ///
 /// # Errors

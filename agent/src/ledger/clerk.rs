@@ -2,8 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+
+use tokio::sync::watch;
 
 use plimsoll_common::{command::Answer, names, row::Row, tally::Tally};
 
@@ -11,6 +14,7 @@ use super::{
     audit::{Audit, Correction, Findings},
     book::Book,
     compose::{Files, Reading, compose},
+    limits::Limits,
     meter::{CGROUPS, CONTAINERS, Meter},
     proc_list,
     record::Action,
@@ -40,6 +44,8 @@ pub struct Clerk {
     pub files: Files,
     /// Bytes.
     pub meter: Meter,
+    /// Limits, as whoever holds them tells.
+    pub limits: watch::Receiver<Arc<Limits>>,
     kernel: Kernel,
     audit: Audit,
     audited: Option<(Instant, SystemTime)>,
@@ -76,6 +82,7 @@ impl Clerk {
             book,
             files,
             meter,
+            limits: watch::channel(Arc::default()).1,
             kernel,
             audit: Audit::default(),
             audited: None,
@@ -285,7 +292,8 @@ impl Clerk {
         health.maps.extend(self.meter.fill(&counted)?);
         let networks = self.meter.lines.networks(&counted, &own);
         let tcp = Tcp::nothing(&health.programs);
-        let reading = Reading { taken, rows, folded, degraded, counted, networks, tcp };
+        let limits = self.limits.borrow().clone();
+        let reading = Reading { taken, rows, folded, degraded, counted, networks, tcp, limits };
         Ok(compose(&self.book, &reading, &mut self.files, health))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -9,6 +10,7 @@ use plimsoll_common::{port::port_key, row::Row};
 
 use super::{
     book::Book,
+    limits,
     meter::{CGROUPS, CONTAINERS, HOST, NOBODY},
     record::{Entry, Member},
     snapshot::{Account, Gauges, Health, Network, Node, Shares, Snapshot, Tcp, Totals},
@@ -36,6 +38,8 @@ pub struct Reading {
     pub networks: HashMap<u64, Network>,
     /// Nothing, of what is counted of TCP.
     pub tcp: Tcp,
+    /// All limits.
+    pub limits: Arc<limits::Limits>,
 }
 
 impl Reading {
@@ -87,7 +91,7 @@ pub fn compose(book: &Book, reading: &Reading, files: &mut Files, health: Health
     accounts.sort_unstable_by(|one, other| one.identity.id.cmp(&other.identity.id));
     accounts.dedup_by(|one, other| one.identity.id == other.identity.id);
     let node = node(reading, &accounts);
-    Snapshot { taken: reading.taken, accounts, workloads, node, health }
+    Snapshot { taken: reading.taken, accounts, workloads, node, health, limits: reading.limits.clone() }
 }
 
 /// Living and dead rows of one account.
@@ -135,6 +139,7 @@ fn account(
         totals: Totals { network: passed, ..reading.totals(row) },
         last_seen: entry.died.unwrap_or(reading.taken),
         network,
+        limits: reading.limits.lines.iter().filter(|line| line.account == key).cloned().collect(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     book::Book,
     clerk::Clerk,
     compose::Files,
+    limits::Limits,
     lookout::Lookout,
     reader::{FRESH, Reader, Request},
     record::Action,
@@ -139,6 +140,11 @@ impl Owner {
     #[must_use]
     pub fn rosters(&self) -> watch::Receiver<Arc<[Subject]>> {
         self.rosters.subscribe()
+    }
+
+    /// Snapshots show these limits from now on.
+    pub fn show(&mut self, limits: watch::Receiver<Arc<Limits>>) {
+        self.clerk.limits = limits;
     }
 
     /// Owns the state until the task is dropped.

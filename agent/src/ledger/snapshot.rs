@@ -8,6 +8,7 @@ use plimsoll_common::{
     traffic::{Count, Traffic},
 };
 
+use super::limits::{Limits, Line};
 pub use super::tcp::Tcp;
 pub use crate::inventory::{Identity, Kind, Workload, WorkloadKind};
 
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub node: Node,
     /// What was lost, filled up or left out.
     pub health: Health,
+    /// All limits.
+    pub limits: Arc<Limits>,
 }
 
 /// What one container (or one other cgroup) has and did.
@@ -39,6 +42,8 @@ pub struct Account {
     pub last_seen: SystemTime,
     /// What it received and transmitted.
     pub network: Network,
+    /// Its limits.
+    pub limits: Vec<Line>,
 }
 
 /// What an account received and transmitted, from one source at a time.

@@ -76,6 +76,7 @@ fn metric(labels: &LabelSet, more: &[(&str, &str)], kind: &str, value: f64) -> M
 fn number(value: Value) -> f64 {
     match value {
         Value::Count(count) => count as f64,
+        Value::Millis(millis) => millis as f64 / 1_000.0,
         Value::Time(time) => {
             let millis = time.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
             millis as f64 / 1_000.0
@@ -293,6 +294,7 @@ fn the_page_reads_as_documented() {
         totals: Totals::default(),
         last_seen: api.last_seen,
         network: Network::default(),
+        limits: Vec::new(),
     };
     let workload = |kind, name: &str| Workload { kind, name: name.to_owned() };
     let snapshot = Snapshot {
