@@ -52,8 +52,8 @@ pub const LOGS: &str = "AYA_LOGS";
 pub const ROWS_MAX: u32 = 32_768;
 /// Room in `PROC` unless the agent sets it.
 pub const PROC_MAX: u32 = 131_072;
-/// Room in `FOLDED` and `NAMES`: 5,000 dead accounts, 2,000 workloads, and over 10,000 live accounts.
-pub const FOLDED_MAX: u32 = 17_408;
+/// Room in `FOLDED` and `NAMES`: 5,000 dead accounts, 2,000 workloads, and over 9,000 live accounts.
+pub const FOLDED_MAX: u32 = 16_384;
 /// See [`FOLDED_MAX`].
 pub const NAMES_MAX: u32 = FOLDED_MAX;
 /// Bytes of a value in `NAMES`: an entry with all that the kernel adds fits 2 KiB, and would take 4 if it did not.
