@@ -82,7 +82,7 @@ fn tell_unreachable(
         set = set.or(earlier.numbers);
         if set.has_all_of(&policy.numbers) {
             let reason = format!(
-                "never holds: policy {:?} in line {} is for the same containers and comes first",
+                "never holds: all it sets is set for the same containers before it, at last by policy {:?} in line {}",
                 earlier.name, earlier.line
             );
             return findings.warn(at, path, reason);

@@ -20,7 +20,7 @@ const PREFIX: &str = "plimsoll.";
 /// Labels of ours that are not about these limits.
 const OTHERS: [&str; 1] = ["plimsoll.volume."];
 
-/// What a container's labels ask for, the lowest first, each with its key.
+/// What a container's labels ask for, each with its key.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) pids: Vec<(Tasks, &'static str)>,
@@ -54,7 +54,7 @@ pub(super) fn not_allowed(subject: &Subject<'_>) -> impl Iterator<Item = Ignored
     })
 }
 
-fn read<T: FromStr<Err: Display> + Ord>(
+fn read<T: FromStr<Err: Display>>(
     resource: Resource,
     key: &'static str,
     value: &str,
@@ -62,10 +62,7 @@ fn read<T: FromStr<Err: Display> + Ord>(
     ignored: &mut Vec<Ignored>,
 ) {
     match value.parse() {
-        Ok(number) => {
-            into.push((number, key));
-            into.sort();
-        }
+        Ok(number) => into.push((number, key)),
         Err(error) => ignored.push(Ignored {
             resource: Some(resource),
             origin: Origin::Label { key: key.to_owned() },

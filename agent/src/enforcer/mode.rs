@@ -28,6 +28,12 @@ impl Mode {
         }
     }
 
+    /// The mode of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == name)
+    }
+
     /// The weaker of the two.
     #[must_use]
     pub fn weaker(self, other: Self) -> Self {
@@ -38,5 +44,19 @@ impl Mode {
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mode::{self, DryRun, Enforce, Off};
+
+    #[test]
+    fn each_has_its_name_and_the_weaker_is_the_lesser() {
+        for mode in Mode::ALL {
+            assert_eq!(Mode::from_name(mode.as_str()), Some(mode));
+        }
+        assert_eq!(Mode::from_name("Off"), None);
+        assert_eq!((Off.weaker(Enforce), Enforce.weaker(DryRun), Mode::default()), (Off, DryRun, Enforce));
     }
 }

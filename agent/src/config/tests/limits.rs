@@ -193,7 +193,12 @@ fn what_is_hardly_meant_is_told_and_accepted() {
             6,
             "the weaker holds",
         ),
-        (second("pids = 50"), 5, "never holds: policy \"a\" in line 1 is for the same containers"),
+        (second("pids = 50"), 5, "limits.policy[1]: never holds: all it sets is set for the same containers"),
+        (
+            second("egress = \"1mbit\"") + &policy("pids = 50\negress = \"2mbit\"").replace("\"a\"", "\"c\""),
+            9,
+            "at last by policy \"b\" in line 5",
+        ),
     ] {
         let (_, warnings) = read(&file).unwrap_or_else(|problems| panic!("{file}: {problems:#?}"));
         let told = told(&warnings);

@@ -1,4 +1,4 @@
-use super::{BitsPerSecond, RateError, is_in_bytes};
+use super::{BitsPerSecond, RateError, decimal_form, is_in_bytes};
 use crate::enforcer::random::Random;
 
 fn bits(text: &str) -> Result<u64, RateError> {
@@ -147,6 +147,15 @@ fn a_rate_is_shown_in_the_shortest_exact_spelling() {
         assert_eq!(BitsPerSecond(number).to_string(), expected);
     }
     assert_eq!(format!("{:>8}|", BitsPerSecond(10_000_000)), "  10mbit|");
+}
+
+#[test]
+fn a_fraction_keeps_its_zeros_in_front() {
+    for (number, thousands, expected) in
+        [(1_050, 1, Some("1.05x")), (1_000_500, 2, Some("1.0005x")), (2_000, 1, Some("2x")), (999, 1, None)]
+    {
+        assert_eq!(decimal_form(number, thousands, "x").as_deref(), expected);
+    }
 }
 
 #[test]
