@@ -1,9 +1,13 @@
 //! The command line.
 
 mod check;
+mod control;
+mod events;
+mod limit;
 mod ps;
 mod run;
 mod table;
+mod units;
 
 use std::{
     fmt::Display,
@@ -38,6 +42,11 @@ enum Command {
     /// Show processes and network rates of every container, as a running agent knows them: a live table.
     #[command(after_help = ps::COLUMNS)]
     Ps(ps::Arguments),
+    /// Show the limits of containers, as a running agent holds them; set and unset them by hand.
+    Limit(limit::Arguments),
+    /// Show what became of limits: every change and every hit, with who and why.
+    #[command(after_help = events::EXAMPLES)]
+    Events(events::Arguments),
     /// Remove every program, map and pin of Plimsoll from the kernel. Counts are lost.
     Cleanup(Cleanup),
 }
@@ -71,6 +80,8 @@ impl Cli {
             Command::Run(arguments) => arguments.run(),
             Command::Check(arguments) => arguments.run(),
             Command::Ps(arguments) => arguments.run(),
+            Command::Limit(arguments) => arguments.run(),
+            Command::Events(arguments) => arguments.run(),
             Command::Cleanup(arguments) => arguments.run(),
         }
     }

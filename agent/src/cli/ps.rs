@@ -6,7 +6,6 @@ mod reading;
 mod rows;
 mod screen;
 mod terminal;
-mod units;
 
 use std::{env, io::IsTerminal as _, net::SocketAddr, process::ExitCode, time::Duration};
 

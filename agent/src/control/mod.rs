@@ -21,6 +21,8 @@ pub use self::{
 };
 use crate::http::server;
 
+/// Where the socket is, unless somebody says otherwise.
+pub const SOCKET: &str = "/run/plimsoll/control.sock";
 /// How long a client may take to send a request, or to take more of an answer; and the desk to settle one.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 

@@ -37,6 +37,12 @@ const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1
 const MOST: u64 = 3_650 * 86_400;
 
 impl Span {
+    /// So many seconds; `None` where that is none, or more than ten years.
+    #[must_use]
+    pub fn of(seconds: u64) -> Option<Self> {
+        (1..=MOST).contains(&seconds).then_some(Self(seconds))
+    }
+
     /// How long it is.
     #[must_use]
     pub const fn duration(self) -> Duration {

@@ -21,8 +21,8 @@ use super::{
     rows,
     screen::{self, Size},
     terminal::Terminal,
-    units,
 };
+use crate::cli::units;
 
 /// How late an answer may be before that is told.
 const LATE: Duration = Duration::from_secs(2);

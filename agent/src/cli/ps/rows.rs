@@ -2,8 +2,11 @@
 
 use clap::ValueEnum;
 
-use super::{rates::Rated, screen, units};
-use crate::{cli::table::table, inventory::visible};
+use super::{rates::Rated, screen};
+use crate::{
+    cli::{table::table, units},
+    inventory::visible,
+};
 
 /// What rows are ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
