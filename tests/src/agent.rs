@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{cgroup::Hierarchy, http, page::Page, pins::Pins, process::Daemon, settings, wait};
+use crate::{cgroup::Hierarchy, host, http, page::Page, pins::Pins, process::Daemon, settings, wait};
 
 /// A snapshot may be that old when it is served.
 const FRESHNESS: Duration = Duration::from_millis(300);
@@ -23,7 +23,14 @@ const FRESHNESS: Duration = Duration::from_millis(300);
 pub struct Agent {
     daemon: Daemon,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// The name of its control socket.
+const CONTROL: &str = "control.sock";
+
+fn folder() -> Result<TempDir> {
+    TempDir::with_prefix("plimsoll-test-agent").context("make a folder")
 }
 
 impl Agent {
@@ -45,22 +52,28 @@ impl Agent {
         let mut all: Vec<OsString> = args.iter().map(OsString::from).collect();
         all.extend(["--listen".into(), address.to_string().into()]);
         all.extend(["--bpffs".into(), pins.path().into()]);
+        let folder = folder()?;
+        all.extend(["--control".into(), folder.path().join(CONTROL).into()]);
         if let Hierarchy::Pids(_) = Hierarchy::find()? {
             all.extend(["--hierarchy", "pids"].map(OsString::from));
         }
-        Self::spawn_as(program, &all, address)
+        Self::spawn_as(program, &all, address, folder)
     }
 
     /// Starts `plimsoll run` with exactly these arguments, which make it listen on `address`.
     pub fn spawn_exactly(args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
-        Self::spawn_as(&settings::agent()?, args, address)
+        Self::spawn_as(&settings::agent()?, args, address, folder()?)
     }
 
-    fn spawn_as(program: &Path, args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
-        let folder = TempDir::with_prefix("plimsoll-test-agent").context("make a folder")?;
+    fn spawn_as(
+        program: &Path,
+        args: &[impl AsRef<OsStr>],
+        address: SocketAddr,
+        folder: TempDir,
+    ) -> Result<Self> {
         let mut command = Command::new(program);
         let daemon = Daemon::start(command.arg("run").args(args), folder.path().join("agent.log"))?;
-        Ok(Self { daemon, address, _folder: folder })
+        Ok(Self { daemon, address, folder })
     }
 
     /// Waits until `/readyz` says 200.
@@ -78,6 +91,13 @@ impl Agent {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks it about limits, as `plimsoll limit` and `plimsoll events` do; gives what that prints.
+    pub fn ask(&self, words: &[&str]) -> Result<String> {
+        let mut command = Command::new(settings::agent()?);
+        command.args(words).arg("--control").arg(self.folder.path().join(CONTROL));
+        host::run(&mut command)
     }
 
     /// Its process.

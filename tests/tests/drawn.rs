@@ -24,14 +24,14 @@ use plimsoll_tests::{
     wait,
 };
 use serde_json::Value;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 const DASHBOARD: &str = include_str!("../../dashboards/plimsoll.json");
 const RULES: &str = include_str!("../../dashboards/rules/plimsoll.rules.yml");
 const RULE_TESTS: &str = include_str!("../../dashboards/rules/plimsoll.test.yml");
 
 /// Panels that rightly show nothing but zeros over a healthy agent and the containers here, and why.
-const ZERO: [(&str, &str); 15] = [
+const ZERO: [(&str, &str); 19] = [
     ("Agents down", "the agent runs"),
     ("Events lost", "the ring buffer is larger than what happens here"),
     ("Events lost over time", "the ring buffer is larger than what happens here"),
@@ -47,6 +47,10 @@ const ZERO: [(&str, &str); 15] = [
     ("TCP segments sent again per container", "nothing is lost on the way"),
     ("TCP of the host", "neither is anything lost, nor does anybody listen"),
     ("TCP per workload", "neither is anything lost, nor does anybody listen"),
+    ("Forks refused", "nobody forks to the line"),
+    ("Packets at bandwidth limits", "little passes: none waits or is dropped"),
+    ("Limits not held", "all are held"),
+    ("Limits changed by others", "there is nobody else"),
 ];
 
 /// How long the panels may take to show something.
@@ -67,7 +71,7 @@ fn promtool_accepts_the_alerts() -> Result<()> {
         fs::write(&rules, RULES).context("write the rules")?;
         fs::write(&tests, RULE_TESTS).context("write their tests")?;
         let checked = host::run(Command::new("promtool").args(["check", "rules"]).arg(rules))?;
-        case.prove("promtool finds four alerts", checked.contains("4 rules found"));
+        case.prove("promtool finds nine alerts", checked.contains("9 rules found"));
         host::run(Command::new("promtool").args(["test", "rules"]).arg(tests))?;
         for alert in words_after("- alert: ") {
             case.prove(format_args!("{alert} has tests"), RULE_TESTS.matches(alert).count() > 1);
@@ -149,7 +153,9 @@ fn every_query_is_answered_over_live_containers() -> Result<()> {
         let (bridge, pins, _stats) = (Bridge::new()?, Pins::new()?, RunTimes::on()?);
         let docker = Docker::start_on(&bridge)?;
         start_containers(&docker, &bridge)?;
-        let agent = Agent::start(&pins, &["--docker-root", &docker.root().display().to_string()])?;
+        let (root, limits) = (docker.root().display().to_string(), limits()?);
+        let config = limits.path().display().to_string();
+        let agent = Agent::start(&pins, &["--docker-root", &root, "--config", &config])?;
         let prometheus = Prometheus::start(&[("plimsoll", agent.address())], Duration::from_secs(1))?;
         prometheus.wait_until_up("plimsoll")?;
         let dashboard = Dashboard::parse(DASHBOARD)?;
@@ -168,6 +174,16 @@ fn every_query_is_answered_over_live_containers() -> Result<()> {
         }
         alerts(case, agent, &prometheus)
     })
+}
+
+/// Lines that nobody comes near, one that a dry run sees gone over, and one of each kind that is held.
+fn limits() -> Result<NamedTempFile> {
+    let file = NamedTempFile::with_suffix(".toml")?;
+    let text = "[[limits.policy]]\nname = \"still\"\nselect = { name = \"still\" }\npids = 64\n\
+        [[limits.policy]]\nname = \"busy\"\nselect = { all = true }\npids = 1\nmode = \"dry-run\"\n\
+        [[limits.policy]]\nname = \"all\"\nselect = { all = true }\negress = \"1mbit\"\ningress = \"100mbit\"\n";
+    fs::write(file.path(), text).context("write a configuration")?;
+    Ok(file)
 }
 
 fn start_containers(docker: &Docker, bridge: &Bridge) -> Result<()> {

@@ -7,8 +7,9 @@ use plimsoll_tests::{agent::Agent, pins::Pins, report::Case};
 
 const REFERENCE: &str = include_str!("../../docs/metrics.md");
 /// Where the exporter names its families.
-const TABLES: [&str; 4] = [
+const TABLES: [&str; 5] = [
     include_str!("../../agent/src/exporter/families.rs"),
+    include_str!("../../agent/src/exporter/families/limits.rs"),
     include_str!("../../agent/src/exporter/families/network.rs"),
     include_str!("../../agent/src/exporter/families/tcp.rs"),
     include_str!("../../agent/src/exporter/own.rs"),

@@ -11,6 +11,7 @@ use super::process;
 use crate::{
     inventory::bounded,
     ledger::{
+        limits::Limits,
         moment::seconds,
         snapshot::{Health, Program},
     },
@@ -53,8 +54,9 @@ impl Own {
     ///
     /// # Errors
     /// Where the `prometheus` crate cannot encode a family.
-    pub fn page(&self, health: &Health) -> prometheus::Result<String> {
+    pub fn page(&self, health: &Health, limits: &Limits) -> prometheus::Result<String> {
         let mut families = vec![build_info()];
+        families.extend(of_limits(limits));
         families.extend(programs(&health.programs));
         families.extend(maps(health));
         families.extend(losses(health));
@@ -75,6 +77,26 @@ fn build_info() -> MetricFamily {
         "Version of the agent and of the layout of its pins; always 1.",
         [(labels, 1.0)],
     )
+}
+
+fn of_limits(limits: &Limits) -> [MetricFamily; 3] {
+    let held = ["enforce", "dry-run"].map(|mode| {
+        let lines = limits.lines.iter().filter(|line| line.mode == mode).count();
+        (labels([("mode", mode)]), number(lines as u64))
+    });
+    [
+        gauge("plimsoll_limits", "Limits of containers, by what becomes of them.", held),
+        counter(
+            "plimsoll_limit_drift_total",
+            "Times since the agent started that somebody else had changed what holds a limit; it was put back.",
+            [(Vec::new(), number(limits.drift))],
+        ),
+        gauge(
+            "plimsoll_limits_configuration_ok",
+            "1 where the configuration of limits as it stands is in force, 0 where it was refused.",
+            [(Vec::new(), f64::from(u8::from(limits.problem.is_none())))],
+        ),
+    ]
 }
 
 fn programs(programs: &[Program]) -> [MetricFamily; 4] {
@@ -278,7 +300,7 @@ mod tests {
     use crate::exporter::fixture::health;
 
     fn page(health: &Health) -> String {
-        Own::new().expect("names").page(health).expect("a page")
+        Own::new().expect("names").page(health, &Limits::default()).expect("a page")
     }
 
     #[test]
@@ -323,7 +345,7 @@ mod tests {
     fn scrapes_are_kept_over_pages() {
         let own = Own::new().expect("names");
         own.clone().scrapes.observe(0.004);
-        let page = own.page(&Health::default()).expect("a page");
+        let page = own.page(&Health::default(), &Limits::default()).expect("a page");
         assert!(page.contains("plimsoll_scrape_duration_seconds_bucket{le=\"0.005\"} 1"), "{page}");
     }
 }

@@ -117,7 +117,7 @@ impl<S: Source> Site<S> {
     async fn metrics(&self) -> Response<Body> {
         let began = Instant::now();
         let Some(snapshot) = self.snapshot().await else { return no_snapshot() };
-        let own = match self.own.page(&snapshot.health) {
+        let own = match self.own.page(&snapshot.health, &snapshot.limits) {
             Ok(page) => page,
             Err(error) => {
                 return plain(
