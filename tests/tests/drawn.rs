@@ -31,7 +31,7 @@ const RULES: &str = include_str!("../../dashboards/rules/plimsoll.rules.yml");
 const RULE_TESTS: &str = include_str!("../../dashboards/rules/plimsoll.test.yml");
 
 /// Panels that rightly show nothing but zeros over a healthy agent and the containers here, and why.
-const ZERO: [(&str, &str); 19] = [
+const ZERO: [(&str, &str); 20] = [
     ("Agents down", "the agent runs"),
     ("Events lost", "the ring buffer is larger than what happens here"),
     ("Events lost over time", "the ring buffer is larger than what happens here"),
@@ -50,6 +50,7 @@ const ZERO: [(&str, &str); 19] = [
     ("Forks refused", "nobody forks to the line"),
     ("Packets at bandwidth limits", "little passes: none waits or is dropped"),
     ("Limits not held", "all are held"),
+    ("Lines gone over in dry runs", "who is over it stays over it"),
     ("Limits changed by others", "there is nobody else"),
 ];
 
