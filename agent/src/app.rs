@@ -1,5 +1,7 @@
 //! Puts the parts together and runs them. Decides nothing that a part could decide.
 
+mod no_limits;
+
 use std::{
     future::Future,
     net::{SocketAddr, TcpListener},
@@ -9,11 +11,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
+use self::no_limits::NoLimits;
 use crate::{
     cgroup::{self, Hierarchies, Hierarchy, Limits},
     config::Config,
+    control::{self, Door},
     exporter::http::{HttpConfig, Source, serve},
     inventory::{Namer, wires::Wires},
     kernel::{
@@ -63,6 +70,7 @@ pub struct Run {
 pub fn run(run: &Run) -> Result<()> {
     require_root("run", "load kernel programs")?;
     let listener = listen(run.config.listen, &run.bpffs)?;
+    let door = Door::open(&run.config.control, run.config.control_group.as_deref())?;
     let hierarchies = Hierarchies::read()?;
     let counted = counted(&hierarchies, &run.config)?;
     tracing::info!("counting the cgroups of {} at {}", counted.kind, counted.mount.display());
@@ -101,7 +109,7 @@ pub fn run(run: &Run) -> Result<()> {
         .build()
         .context("start the runtime")?;
     let files = Files { hierarchies, counted, limits: Limits::new() };
-    let result = runtime.block_on(live(&run.config, listener, kernel, logs.ok(), files, roots));
+    let result = runtime.block_on(live(&run.config, (listener, door), kernel, logs.ok(), files, roots));
     runtime.shutdown_background();
     if !run.no_pin {
         tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
@@ -195,7 +203,7 @@ fn give_memory_back() {
 
 async fn live(
     config: &Config,
-    listener: TcpListener,
+    (listener, door): (TcpListener, Door),
     kernel: Kernel,
     logs: Option<Logs>,
     files: Files,
@@ -210,18 +218,32 @@ async fn live(
     let settings = Settings { retention: config.retention() };
     let (owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
     let (_journal, journal) = Journal::new(SystemTime::now());
+    let desk = NoLimits { journal: journal.clone() };
     let shown = Shown { ledger: reader.clone(), journal };
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
     if let Some(logs) = logs {
         tokio::spawn(logs.carry());
     }
     tokio::spawn(tell_ready(reader, config.listen));
+    // Dropping `stop` ends both servers.
+    let (stop, stopped) = watch::channel(());
+    let (mut metrics, mut asked) = (stopped.clone(), stopped);
+    let served = async {
+        let wait = async {
+            ended.await;
+            drop(stop);
+        };
+        let metrics = serve(listener, http, shown, async { drop(metrics.changed().await) });
+        let control = control::serve(door, desk, control::DEADLINE, async { drop(asked.changed().await) });
+        let (metrics, control, ()) = tokio::join!(metrics, control, wait);
+        metrics.context("serve metrics").and(control.context("serve the control socket"))
+    };
     tokio::select! {
         result = tokio::spawn(owner.run()) => {
             result.context("own the state")??;
             bail!("the ring buffer ended")
         }
-        result = serve(listener, http, shown, ended) => result.context("serve metrics"),
+        result = served => result,
     }
 }
 

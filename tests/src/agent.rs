@@ -51,7 +51,8 @@ impl Agent {
         Self::spawn_as(program, &all, address)
     }
 
-    /// Starts `plimsoll run` with exactly these arguments, which make it listen on `address`.
+    /// Starts `plimsoll run` with exactly these arguments, which make it listen on `address`, and a control socket of its own
+    /// where they name none.
     pub fn spawn_exactly(args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
         Self::spawn_as(&settings::agent()?, args, address)
     }
@@ -59,7 +60,11 @@ impl Agent {
     fn spawn_as(program: &Path, args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
         let folder = TempDir::with_prefix("plimsoll-test-agent").context("make a folder")?;
         let mut command = Command::new(program);
-        let daemon = Daemon::start(command.arg("run").args(args), folder.path().join("agent.log"))?;
+        command.arg("run").args(args);
+        if !args.iter().any(|arg| arg.as_ref() == "--control") {
+            command.arg("--control").arg(folder.path().join("control.sock"));
+        }
+        let daemon = Daemon::start(&mut command, folder.path().join("agent.log"))?;
         Ok(Self { daemon, address, _folder: folder })
     }
 

@@ -27,6 +27,12 @@ pub(super) struct Arguments {
     /// A name that a request's Host may have, beside loopback and the listen address. May be repeated.
     #[arg(long = "allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
+    /// The unix socket that limits are set and listed over [default: /run/plimsoll/control.sock].
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// A group whose members may use it, beside root.
+    #[arg(long, value_name = "GROUP")]
+    control_group: Option<String>,
     /// For a throw-away run: programs and counts end with the agent, and nothing is left in the kernel.
     #[arg(long)]
     no_pin: bool,
@@ -68,6 +74,8 @@ impl Arguments {
         config.allowed_hosts.extend(self.allowed_hosts);
         config.retention_seconds = self.retention.unwrap_or(config.retention_seconds);
         config.hierarchy = self.hierarchy.unwrap_or(config.hierarchy);
+        config.control = self.control.unwrap_or(config.control);
+        config.control_group = self.control_group.or(config.control_group);
         config.check()?;
         app::run(&Run {
             config,

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{cgroup::Wish, exporter::hosts::Host};
+use crate::{cgroup::Wish, control::unusable, exporter::hosts::Host};
 
 /// What is in force where neither a file nor a flag says otherwise.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -61,6 +61,10 @@ pub struct Config {
     pub retention_seconds: u64,
     /// Which hierarchy is counted.
     pub hierarchy: Hierarchy,
+    /// The socket that limits are set over.
+    pub control: PathBuf,
+    /// The group whose members may use it, beside root: a name or a number.
+    pub control_group: Option<String>,
 }
 
 /// Which hierarchy is counted.
@@ -119,6 +123,10 @@ impl Config {
                 wanted: "the key of a label",
             });
         }
+        if let Some(wanted) = unusable(&self.control) {
+            let value = self.control.display().to_string();
+            return Err(ConfigError::Value { key: "control", value, wanted });
+        }
         Ok(())
     }
 
@@ -150,17 +158,22 @@ struct Partial {
     labels: Option<Vec<String>>,
     retention_seconds: Option<u64>,
     hierarchy: Option<Hierarchy>,
+    control: Option<PathBuf>,
+    control_group: Option<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Config, Duration, Wish};
+    use crate::control::SOCKET;
 
     #[test]
     fn the_default_is_whole() {
         let config = Config::load(None).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:17546");
         assert_eq!((config.retention(), config.wish()), (Duration::from_mins(5), Wish::Auto));
+        assert_eq!((config.control.to_str(), config.control_group.as_deref()), (Some(SOCKET), None));
+        assert!(config.check().is_ok());
     }
 
     #[test]
@@ -182,6 +195,10 @@ mod tests {
         config.allowed_hosts = vec!["node1".to_owned()];
         config.labels.push(String::new());
         assert!(config.check().unwrap_err().to_string().contains("labels"));
+        config.labels.clear();
+        config.control = "control.sock".into();
+        let error = config.check().unwrap_err().to_string();
+        assert_eq!(error, "control: \"control.sock\" is not an absolute path of a socket");
     }
 
     #[test]
