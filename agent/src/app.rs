@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     cgroup::{self, Hierarchies, Hierarchy, Limits},
@@ -56,8 +59,6 @@ pub struct Run {
     pub ring_bytes: Option<u32>,
     /// The file that the configuration came from.
     pub file: Option<PathBuf>,
-    /// Where people ask for limits; `None`: nowhere.
-    pub control: Option<PathBuf>,
 }
 
 /// Runs the agent until SIGTERM or Ctrl-C.
@@ -95,9 +96,9 @@ pub fn run(run: &Run) -> Result<()> {
     for problem in &roots.problems {
         tracing::warn!("{problem}: containers of that dockerd may stay without names");
     }
-    // As long as this process may change owners. Who only watches needs no door.
-    let door = run.control.as_deref().map(|path| Door::open(path, run.config.control_group.as_deref()));
-    let door = door.transpose().context("open the control socket; --control names another place")?;
+    // As long as this process may change owners.
+    let door = Door::open(&run.config.control, run.config.control_group.as_deref())
+        .context("open the control socket; --control names another place")?;
     go_before_others();
     privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
     give_memory_back();
@@ -108,7 +109,7 @@ pub fn run(run: &Run) -> Result<()> {
         .build()
         .context("start the runtime")?;
     let files = Files { hierarchies, counted, limits: Limits::new() };
-    let result = runtime.block_on(live(run, listener, kernel, logs.ok(), files, roots, door));
+    let result = runtime.block_on(live(run, (listener, door), kernel, logs.ok(), files, roots));
     runtime.shutdown_background();
     if !run.no_pin {
         tracing::info!("ended; programs stay attached and go on counting: `plimsoll cleanup` removes them");
@@ -234,12 +235,11 @@ fn give_memory_back() {
 
 async fn live(
     run: &Run,
-    listener: TcpListener,
+    (listener, door): (TcpListener, Door),
     kernel: Kernel,
     logs: Option<Logs>,
     files: Files,
     roots: Roots,
-    door: Option<Door>,
 ) -> Result<()> {
     let config = &run.config;
     let ended = ended()?;
@@ -257,28 +257,30 @@ async fn live(
     tokio::spawn(counter.follow_roster());
     tokio::spawn(counter.follow_file(run.file.clone(), config.limits.command_line)?);
     let shown = Shown { ledger: reader.clone(), journal: counter.journal() };
-    let (ending, ends) = tokio::sync::watch::channel(());
-    if let Some(door) = door {
-        let ends = async move {
-            let mut ends = ends;
-            let _ = ends.changed().await; // its sender is gone: the agent ends
-        };
-        tokio::spawn(control::serve(door, counter, control::DEADLINE, ends));
-    }
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
     if let Some(logs) = logs {
         tokio::spawn(logs.carry());
     }
     tokio::spawn(tell_ready(reader, config.listen));
+    // Dropping `stop` ends both servers.
+    let (stop, stopped) = watch::channel(());
+    let (mut metrics, mut asked) = (stopped.clone(), stopped);
+    let served = async {
+        let wait = async {
+            ended.await;
+            drop(stop);
+        };
+        let metrics = serve(listener, http, shown, async { drop(metrics.changed().await) });
+        let control = control::serve(door, counter, control::DEADLINE, async { drop(asked.changed().await) });
+        let (metrics, control, ()) = tokio::join!(metrics, control, wait);
+        metrics.context("serve metrics").and(control.context("serve the control socket"))
+    };
     tokio::select! {
         result = tokio::spawn(owner.run()) => {
             result.context("own the state")??;
             bail!("the ring buffer ended")
         }
-        result = serve(listener, http, shown, ended) => {
-            drop(ending);
-            result.context("serve metrics")
-        }
+        result = served => result,
     }
 }
 

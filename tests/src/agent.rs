@@ -52,15 +52,14 @@ impl Agent {
         let mut all: Vec<OsString> = args.iter().map(OsString::from).collect();
         all.extend(["--listen".into(), address.to_string().into()]);
         all.extend(["--bpffs".into(), pins.path().into()]);
-        let folder = folder()?;
-        all.extend(["--control".into(), folder.path().join(CONTROL).into()]);
         if let Hierarchy::Pids(_) = Hierarchy::find()? {
             all.extend(["--hierarchy", "pids"].map(OsString::from));
         }
-        Self::spawn_as(program, &all, address, folder)
+        Self::spawn_as(program, &all, address, folder()?)
     }
 
-    /// Starts `plimsoll run` with exactly these arguments, which make it listen on `address`.
+    /// Starts `plimsoll run` with exactly these arguments, which make it listen on `address`, and a control socket of its own
+    /// where they name none.
     pub fn spawn_exactly(args: &[impl AsRef<OsStr>], address: SocketAddr) -> Result<Self> {
         Self::spawn_as(&settings::agent()?, args, address, folder()?)
     }
@@ -72,7 +71,11 @@ impl Agent {
         folder: TempDir,
     ) -> Result<Self> {
         let mut command = Command::new(program);
-        let daemon = Daemon::start(command.arg("run").args(args), folder.path().join("agent.log"))?;
+        command.arg("run").args(args);
+        if !args.iter().any(|arg| arg.as_ref() == "--control") {
+            command.arg("--control").arg(folder.path().join(CONTROL));
+        }
+        let daemon = Daemon::start(&mut command, folder.path().join("agent.log"))?;
         Ok(Self { daemon, address, folder })
     }
 

@@ -20,7 +20,10 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::kernel::pins;
+use crate::{
+    control::{Door, DoorError, SOCKET},
+    kernel::pins,
+};
 
 /// Accounts for every container of this host: processes, threads, forks, execs and exits, counted in the kernel as
 /// they happen and served to Prometheus. Talks to no container daemon.
@@ -56,6 +59,9 @@ struct Cleanup {
     /// The bpf filesystem that the pins are in.
     #[arg(long, value_name = "DIR", default_value = BPFFS)]
     bpffs: PathBuf,
+    /// The control socket: removed, unless an agent listens there.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    control: PathBuf,
 }
 
 /// Where bpf filesystems are mounted.
@@ -94,7 +100,12 @@ impl Cleanup {
         for told in crate::app::undo_limits(&self.bpffs)? {
             say(told)?;
         }
-        if pins::remove_all(&self.bpffs)? {
+        let removed = pins::remove_all(&self.bpffs)?;
+        match Door::sweep(&self.control) {
+            Ok(_) | Err(DoorError::Live(_)) => {} // live: of an agent with other pins
+            Err(error) => return Err(error.into()),
+        }
+        if removed {
             say(format_args!("removed: no program, map or pin of Plimsoll is left in {path}"))?;
         } else {
             say(format_args!("nothing is pinned in {path}"))?;

@@ -28,6 +28,12 @@ pub(super) struct Arguments {
     /// A name that a request's Host may have, beside loopback and the listen address. May be repeated.
     #[arg(long = "allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
+    /// The unix socket that limits are set and listed over [default: /run/plimsoll/control.sock].
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// A group whose members may use it, beside root.
+    #[arg(long, value_name = "GROUP")]
+    control_group: Option<String>,
     /// For a throw-away run: programs and counts end with the agent, and nothing is left in the kernel.
     #[arg(long)]
     no_pin: bool,
@@ -37,9 +43,6 @@ pub(super) struct Arguments {
     /// What becomes of all limits, whatever the configuration says: nothing, counted only, or held.
     #[arg(long, value_enum, value_name = "MODE")]
     limits: Option<Limits>,
-    /// The socket at which `plimsoll limit` and `plimsoll events` ask [default: /run/plimsoll/control.sock].
-    #[arg(long, value_name = "PATH")]
-    control: Option<PathBuf>,
     /// The bpf filesystem that programs and counts are pinned in.
     #[arg(long, value_name = "DIR", default_value = BPFFS)]
     bpffs: PathBuf,
@@ -106,9 +109,9 @@ impl Arguments {
             tracing::info!("without pins limits are counted only, none is held");
             config.limits.command_line = Some(Mode::DryRun);
         }
+        config.control_group = self.control_group.or(config.control_group);
         config.check()?;
         app::run(&Run {
-            control: Some(config.control.clone()),
             file: self.config,
             config,
             bpffs: self.bpffs,

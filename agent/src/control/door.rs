@@ -40,7 +40,7 @@ const BUSY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
     /// Such a path cannot be.
-    #[error("control socket {path}: {why}; choose another with --control")]
+    #[error("control socket {path}: it is not {why}; choose another with --control")]
     Path {
         /// The path.
         path: PathBuf,
@@ -108,13 +108,13 @@ struct Place {
     file: (u64, u64),
 }
 
-/// Why no socket can be at that path; `None`: one can.
+/// What that path is not, where no socket can be at it; `None`: one can.
 #[must_use]
 pub fn unusable(path: &Path) -> Option<&'static str> {
     if !path.is_absolute() || path.file_name().is_none() {
-        Some("not an absolute path of a socket")
+        Some("an absolute path of a socket")
     } else if path.as_os_str().len() > MOST_PATH {
-        Some("longer than 96 bytes, which is the most that a socket's path may have")
+        Some("at most 96 bytes long, as a socket's path must be")
     } else {
         None
     }
@@ -129,7 +129,7 @@ impl Door {
     pub fn open(path: &Path, group: Option<&str>) -> Result<Self, DoorError> {
         let refused = |why| DoorError::Path { path: path.to_owned(), why };
         unusable(path).map_or(Ok(()), |why| Err(refused(why)))?;
-        let directory = path.parent().ok_or_else(|| refused("not a path in a directory"))?;
+        let directory = path.parent().ok_or_else(|| refused("a path in a directory"))?;
         let group = group.map(group_id).transpose()?;
         let opened = open_directory(directory, group)?;
         // Whoever looks and puts a socket there at the same time waits, and finds ours.

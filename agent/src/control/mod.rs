@@ -17,7 +17,7 @@ use std::{future::Future, io, time::Duration};
 pub use self::{
     desk::{Desk, Refused, Settled, Why},
     door::{Door, DoorError, unusable},
-    request::{Set, Unset},
+    request::{RequestError, Set, Unset},
 };
 use crate::http::server;
 
