@@ -100,7 +100,8 @@ pub fn run(run: &Run) -> Result<()> {
     let door = Door::open(&run.config.control, run.config.control_group.as_deref())
         .context("open the control socket; --control names another place")?;
     go_before_others();
-    privilege::drop_all_but(&privilege::needed(version(&release()))).context("drop capabilities")?;
+    let needed = privilege::needed(version(&release()), run.config.limits.kills());
+    privilege::drop_all_but(&needed).context("drop capabilities")?;
     give_memory_back();
     // One thread: a scrape that wakes threads on other, idle CPUs waits for them longer than it works.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -252,11 +253,11 @@ async fn live(
     let (pins, hierarchies, counted) =
         (kernel.directory.clone(), files.hierarchies.clone(), files.counted.clone());
     let (mut owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
-    let counter = limits::start(&pins, config, &hierarchies, &counted, owner.rosters())?;
-    owner.show(counter.limits());
-    tokio::spawn(counter.follow_roster());
-    tokio::spawn(counter.follow_file(run.file.clone(), config.limits.command_line)?);
-    let shown = Shown { ledger: reader.clone(), journal: counter.journal() };
+    let desk = limits::start(&pins, config, &hierarchies, &counted, owner.rosters())?;
+    owner.show(desk.limits());
+    tokio::spawn(desk.follow_roster());
+    tokio::spawn(desk.follow_file(run.file.clone(), config.limits.command_line)?);
+    let shown = Shown { ledger: reader.clone(), journal: desk.journal() };
     let http = HttpConfig { allowed_hosts: config.allowed_hosts.clone(), ..HttpConfig::default() };
     if let Some(logs) = logs {
         tokio::spawn(logs.carry());
@@ -271,7 +272,7 @@ async fn live(
             drop(stop);
         };
         let metrics = serve(listener, http, shown, async { drop(metrics.changed().await) });
-        let control = control::serve(door, counter, control::DEADLINE, async { drop(asked.changed().await) });
+        let control = control::serve(door, desk, control::DEADLINE, async { drop(asked.changed().await) });
         let (metrics, control, ()) = tokio::join!(metrics, control, wait);
         metrics.context("serve metrics").and(control.context("serve the control socket"))
     };

@@ -5,11 +5,14 @@ use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 /// First kernel whose `bpf()` works on open maps and pins without `CAP_BPF` while unprivileged bpf is disabled.
 const FREE_BPF: (u32, u32) = (5, 19);
 
-/// What is kept: the files of containers that other users own are still to be read, and the interfaces in namespaces of
-/// containers looked at.
+/// What is kept: the files of containers that other users own are still to be read, interfaces looked at and their queues set;
+/// and if processes of containers are to be killed at a limit, whosever they are, the right to do so.
 #[must_use]
-pub fn needed(kernel: Option<(u32, u32)>) -> CapsHashSet {
+pub fn needed(kernel: Option<(u32, u32)>, kills: bool) -> CapsHashSet {
     let mut needed = CapsHashSet::from([Capability::CAP_DAC_READ_SEARCH, Capability::CAP_NET_ADMIN]);
+    if kills {
+        needed.insert(Capability::CAP_KILL);
+    }
     if kernel.is_none_or(|kernel| kernel < FREE_BPF) {
         needed.extend([Capability::CAP_BPF, Capability::CAP_PERFMON]);
     }

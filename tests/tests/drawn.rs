@@ -182,7 +182,7 @@ fn limits() -> Result<NamedTempFile> {
     let file = NamedTempFile::with_suffix(".toml")?;
     let text = "[[limits.policy]]\nname = \"still\"\nselect = { name = \"still\" }\npids = 64\n\
         [[limits.policy]]\nname = \"busy\"\nselect = { all = true }\npids = 1\nmode = \"dry-run\"\n\
-        [[limits.policy]]\nname = \"all\"\nselect = { all = true }\negress = \"1mbit\"\ningress = \"100mbit\"\n";
+        [[limits.policy]]\nname = \"all\"\nselect = { name = [\"busy\", \"shop_web_1\"] }\negress = \"1mbit\"\ningress = \"100mbit\"\n";
     fs::write(file.path(), text).context("write a configuration")?;
     Ok(file)
 }

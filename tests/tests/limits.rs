@@ -112,7 +112,6 @@ fn seconds(from: &Sandbox, to: &Sandbox, bytes: u64) -> Result<f64> {
 fn percent(bytes: u64, seconds: f64, bits: u64) -> u64 {
     let rate = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) * 8.0 / seconds;
     let part = rate * 100.0 / f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
-    // SAFETY of the cast: a few hundred at most.
     format!("{part:.0}").parse().unwrap_or_default()
 }
 

@@ -150,11 +150,11 @@ impl Counter {
             )),
             [one] => Ok((*one).clone()),
             several => {
-                let names: Vec<String> =
+                let all: Vec<String> =
                     several.iter().map(|one| Container::from(&*one.identity).to_string()).collect();
                 Err(Refused::new(
                     Why::Ambiguous,
-                    format!("{container:?} may be any of {}", names.join(", ")),
+                    format!("{container:?} may be any of {}", all.join(", ")),
                     "give more of the id",
                 ))
             }

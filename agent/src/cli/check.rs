@@ -78,7 +78,7 @@ impl Arguments {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (config, warnings) = Config::load(self.config.as_deref())?;
         let mut lines = config_lines(self.config.as_deref(), &config, &warnings);
-        lines.extend([privilege_line(), cgroup_line(&config), pins_line(&self.bpffs)]);
+        lines.extend([privilege_line(&config), cgroup_line(&config), pins_line(&self.bpffs)]);
         let cgroup2 = counts_cgroup2(&config);
         lines.extend(program_lines(cgroup2));
         lines.extend(tap_lines(cgroup2));
@@ -107,11 +107,14 @@ fn config_lines(path: Option<&Path>, config: &Config, warnings: &[Problem]) -> V
     std::iter::once(whole).chain(doubtful).collect()
 }
 
-fn privilege_line() -> Line {
+fn privilege_line(config: &Config) -> Line {
     if let Err(error) = app::require_root("run", "load kernel programs") {
         return line("privilege", State::Missing, error.to_string());
     }
-    let mut kept: Vec<_> = privilege::needed(version(&release())).iter().map(ToString::to_string).collect();
+    let mut kept: Vec<_> = privilege::needed(version(&release()), config.limits.kills())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     kept.sort_unstable();
     line("privilege", State::Ok, format!("root; once everything is loaded, kept: {}", kept.join(", ")))
 }

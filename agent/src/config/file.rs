@@ -100,7 +100,7 @@ fn read_socket(entry: Entry<'_>, findings: &mut Findings<'_>) -> Option<PathBuf>
     let text = entry.text("the path of a socket", findings)?;
     let path = PathBuf::from(&text.string);
     if let Some(why) = unusable(&path) {
-        text.wrong(&format!("is {why}"), findings);
+        text.wrong(format!("is {why}"), findings);
         return None;
     }
     Some(path)

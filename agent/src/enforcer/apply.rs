@@ -62,11 +62,11 @@ impl Doer {
     ///
     /// # Errors
     /// Pins are missing, or the kernel's.
-    pub fn open(pins: &Path, pids: Option<Hierarchy>, freezer: PathBuf) -> anyhow::Result<Self> {
-        let undo = Records::undo(pins)?;
+    pub fn open(set: &Path, pids: Option<Hierarchy>, freezer: PathBuf) -> anyhow::Result<Self> {
+        let undo = Records::undo(set)?;
         let records = undo.all()?.into_iter().filter_map(|(_, text)| Record::parse(&text));
         let done = records.map(|record| (record.place(), record)).collect();
-        Ok(Self { requests: Requests::open()?, shapers: Shapers::open(pins)?, undo, pids, freezer, done })
+        Ok(Self { requests: Requests::open()?, shapers: Shapers::open(set)?, undo, pids, freezer, done })
     }
 
     /// Does it; of a limit, how it is held.
@@ -162,10 +162,12 @@ impl Doer {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn not_written(error: Error) -> NotHeld {
     NotHeld(format!("how it is undone cannot be written down: {error}"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn not_held(error: ShapingError) -> NotHeld {
     NotHeld(error.to_string())
 }

@@ -66,6 +66,7 @@ impl Protection {
 }
 
 /// What is said of one container.
+#[must_use]
 pub fn wanted(
     policies: &Policies,
     hands: &Hands,
@@ -79,6 +80,7 @@ pub fn wanted(
 }
 
 /// The lines of one container. `cgroup`: its id in the hierarchy of the pids controller.
+#[must_use]
 pub fn lines(subject: &roster::Subject, wanted: &Wanted, cgroup: impl FnOnce() -> Option<u64>) -> Vec<Line> {
     let Wanted { pids, egress, ingress, on_pids_limit, above_runtime, .. } = wanted;
     let line = |what, value, mode, origin: &Origin, places: Vec<Place>, nowhere| Line {
@@ -128,6 +130,7 @@ fn places_of(network: &Network, what: What) -> (Vec<Place>, Option<&'static str>
 }
 
 /// What is to be held, of all lines that are meant.
+#[must_use]
 pub fn desired(lines: &[Line]) -> BTreeMap<Place, Desired> {
     let meant = lines.iter().filter(|line| line.mode == Mode::Enforce);
     let desired = meant.flat_map(|line| {

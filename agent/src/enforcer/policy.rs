@@ -117,6 +117,14 @@ impl Policies {
         self.policies.is_empty() && !self.labels
     }
 
+    /// Whether processes are killed where a task limit is hit.
+    #[must_use]
+    pub fn kills(&self) -> bool {
+        let kills =
+            |policy: &Policy| matches!(policy.on_pids_limit, OnPidsLimit::Kill | OnPidsLimit::KillNewest);
+        self.policies.iter().any(kills)
+    }
+
     /// The labels of containers that matter to it; one may come twice.
     pub fn label_keys(&self) -> impl Iterator<Item = &str> {
         let own = labels::KEYS.iter().map(|(key, _)| *key);

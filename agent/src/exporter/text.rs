@@ -164,7 +164,7 @@ fn line(out: &mut String, name: &str, owner: Owner<'_>, more: &[(&str, &str)], v
         }
         Value::Time(time) => push(out, format_args!(" {}\n", seconds(time))),
         Value::Millis(millis) => {
-            push(out, format_args!(" {}\n", Duration::from_millis(millis).as_secs_f64()))
+            push(out, format_args!(" {}\n", Duration::from_millis(millis).as_secs_f64()));
         }
     }
 }
