@@ -253,7 +253,7 @@ async fn live(
     let (pins, hierarchies, counted) =
         (kernel.directory.clone(), files.hierarchies.clone(), files.counted.clone());
     let (mut owner, reader) = Owner::new(kernel, events, files, namer, wires, settings)?;
-    let desk = limits::start(&pins, config, &hierarchies, &counted, owner.rosters())?;
+    let desk = limits::start(&pins, config, &hierarchies, &counted, owner.rosters(), !run.no_pin)?;
     owner.show(desk.limits());
     tokio::spawn(desk.follow_roster());
     tokio::spawn(desk.follow_file(run.file.clone(), config.limits.command_line)?);

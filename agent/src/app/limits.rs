@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) struct Counter {
     orders: Sender<Order>,
     limits: watch::Receiver<Arc<Limits>>,
-    roster: watch::Receiver<Arc<[Subject]>>,
+    roster: watch::Receiver<Option<Arc<[Subject]>>>,
     journal: JournalReader,
 }
 
@@ -55,7 +55,8 @@ pub(super) fn start(
     config: &Config,
     hierarchies: &Hierarchies,
     counted: &Hierarchy,
-    roster: watch::Receiver<Arc<[Subject]>>,
+    roster: watch::Receiver<Option<Arc<[Subject]>>>,
+    sweeps: bool,
 ) -> anyhow::Result<Counter> {
     let (journal, reads) = Journal::new(SystemTime::now());
     let (engine, limits) = Engine::new(Setting {
@@ -66,6 +67,7 @@ pub(super) fn start(
         protection: protection(counted),
         policies: config.limits.clone(),
         journal,
+        sweeps,
     })?;
     let (orders, arrive) = channel();
     let run = move || engine.run(&arrive);
@@ -86,7 +88,8 @@ impl Counter {
         async move {
             loop {
                 let now = roster.borrow_and_update().clone();
-                if orders.send(Order::Roster(now)).is_err() || roster.changed().await.is_err() {
+                let is_taken = now.is_none_or(|now| orders.send(Order::Roster(now)).is_ok());
+                if !is_taken || roster.changed().await.is_err() {
                     return;
                 }
             }
@@ -134,7 +137,10 @@ impl Counter {
 
     /// Of whom a request speaks.
     fn subject(&self, container: &str) -> Result<Subject, Refused> {
-        let roster = self.roster.borrow().clone();
+        let Some(roster) = self.roster.borrow().clone() else {
+            let why = "the agent has just started, and does not know all containers yet";
+            return Err(Refused::new(Why::Away, why, "ask again in a second"));
+        };
         let named: Vec<&Subject> = roster.iter().filter(|one| one.identity.name == container).collect();
         let found = if named.is_empty() && container.len() >= 4 {
             let is_it = |one: &&Subject| one.identity.container_id.starts_with(container);

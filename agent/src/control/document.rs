@@ -100,7 +100,7 @@ pub struct Lost {
 
 impl<'a> From<&'a Limits> for LimitsDocument<'a> {
     fn from(limits: &'a Limits) -> Self {
-        let Limits { mode, lines, drift, loaded, problem } = limits;
+        let Limits { mode, lines, drift, loaded, problem, first: _ } = limits;
         Self {
             mode: (*mode).into(),
             drift: *drift,

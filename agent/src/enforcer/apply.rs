@@ -81,7 +81,6 @@ impl Doer {
     }
 
     fn hold(&mut self, place: Place, desired: &Desired) -> Result<Held, NotHeld> {
-        let before = self.done.get(&place).cloned();
         let held = match place {
             Place::Tasks(cgroup) => self.hold_tasks(cgroup, desired),
             Place::Ingress(ifindex) => self.hold_ingress(ifindex, desired.wanted),
@@ -91,10 +90,8 @@ impl Doer {
         // What was held before at another line is held no more: half of it may be changed.
         if held.is_err()
             && let Some(record) = self.done.get(&place).cloned()
-            && self.undo(&record).is_err()
-            && let Some(before) = before
         {
-            self.done.insert(place, before);
+            let _not_undone = self.undo(&record); // then it is still written down, and tried again
         }
         held
     }

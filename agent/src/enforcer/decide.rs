@@ -26,15 +26,20 @@ pub enum Action {
     Hold(Place, Desired),
 }
 
-/// What leads from what was done to what is wanted: first what is undone, then what is held.
+/// What leads from what was done to what is wanted: first what is undone, then what is held. What is written down and not known
+/// to hold, since an agent before this one wrote it or since it was refused, is held again.
 #[must_use]
-pub fn decide(wanted: &BTreeMap<Place, Desired>, done: &BTreeMap<Place, Record>) -> Vec<Action> {
+pub fn decide(
+    wanted: &BTreeMap<Place, Desired>,
+    done: &BTreeMap<Place, Record>,
+    is_known: impl Fn(Place) -> bool,
+) -> Vec<Action> {
     // What was frozen stays so until somebody thaws it, or everything is undone.
     let is_limit = |place: &Place| !matches!(place, Place::Frozen(_));
     let undo = done.iter().filter(|(place, _)| is_limit(place) && !wanted.contains_key(place));
     let undo = undo.map(|(_, record)| Action::Undo(record.clone()));
     let is_held = |place: &Place, desired: &Desired| {
-        done.get(place).is_some_and(|record| record.wanted() == desired.wanted)
+        is_known(*place) && done.get(place).is_some_and(|record| record.wanted() == desired.wanted)
     };
     let hold = wanted.iter().filter(|(place, desired)| !is_held(place, desired));
     undo.chain(hold.map(|(place, desired)| Action::Hold(*place, desired.clone()))).collect()
@@ -67,7 +72,9 @@ mod tests {
             Action::Hold(Place::Ingress(2), desired(25)),
             Action::Hold(Place::Egress(3), desired(30)),
         ];
-        assert_eq!(decide(&wanted, &done), expected);
-        assert!(decide(&BTreeMap::new(), &BTreeMap::new()).is_empty());
+        assert_eq!(decide(&wanted, &done, |_| true), expected);
+        assert!(decide(&BTreeMap::new(), &BTreeMap::new(), |_| false).is_empty());
+        let again = decide(&wanted, &done, |place| place != Place::Ingress(1));
+        assert!(again.len() == 4 && again.contains(&Action::Hold(Place::Ingress(1), desired(10))));
     }
 }

@@ -26,10 +26,10 @@ use super::{
     hands::Hands,
     lines::{Line, Protection, desired, lines, wanted},
     record::{Place, Record},
-    spending::Spending,
+    spending::{Reading, Spending},
 };
 use crate::{
-    cgroup::{Hierarchy, directory},
+    cgroup::{Hierarchy, Tasks, directory},
     kernel::records::{Records, Spent},
     ledger::{
         journal::{Journal, Kind, Note, Who},
@@ -59,6 +59,8 @@ pub struct Setting<'a> {
     pub policies: Policies,
     /// Where what happens is written.
     pub journal: Journal,
+    /// What is left of agents that nobody knows any more is removed.
+    pub sweeps: bool,
 }
 
 /// The engine.
@@ -68,7 +70,8 @@ pub struct Engine {
     spending: Spending,
     journal: Journal,
     policies: Policies,
-    roster: Arc<[Subject]>,
+    /// Who is there; nothing is decided before that is known.
+    roster: Option<Arc<[Subject]>>,
     lines: Vec<Line>,
     /// How each place was held, or why not, when that was tried last.
     tried: HashMap<Place, Tried>,
@@ -81,6 +84,7 @@ pub struct Engine {
     drift: u64,
     loaded: SystemTime,
     problem: Option<String>,
+    sweeps: bool,
     looked: Instant,
     read: Instant,
 }
@@ -88,7 +92,15 @@ pub struct Engine {
 /// What came of holding a limit.
 struct Tried {
     wanted: u64,
-    result: Result<Held, NotHeld>,
+    result: Result<Option<Held>, NotHeld>,
+    at: Instant,
+}
+
+impl Tried {
+    /// It was refused a short while ago.
+    fn is_to_wait(&self) -> bool {
+        self.result.is_err() && self.at.elapsed() < LOOK
+    }
 }
 
 impl Engine {
@@ -97,7 +109,7 @@ impl Engine {
     /// # Errors
     /// Pins are missing, or the kernel's.
     pub fn new(setting: Setting<'_>) -> anyhow::Result<(Self, watch::Receiver<Arc<Limits>>)> {
-        let Setting { pins, pids, freezer, counted, protection, policies, journal } = setting;
+        let Setting { pins, pids, freezer, counted, protection, policies, journal, sweeps } = setting;
         let (report, reads) = watch::channel(Arc::new(Limits::default()));
         let engine = Self {
             doer: Doer::open(pins, pids.clone(), freezer)?,
@@ -105,7 +117,7 @@ impl Engine {
             spending: Spending::open(Spent::open(pins)?)?,
             journal,
             policies,
-            roster: Arc::new([]),
+            roster: None,
             lines: Vec::new(),
             tried: HashMap::new(),
             used: HashMap::new(),
@@ -116,6 +128,7 @@ impl Engine {
             drift: 0,
             loaded: SystemTime::now(),
             problem: None,
+            sweeps,
             looked: Instant::now(),
             read: Instant::now(),
         };
@@ -124,17 +137,21 @@ impl Engine {
 
     /// Works until nobody can give it orders any more. What it holds stays held.
     pub fn run(mut self, orders: &Receiver<Order>) {
-        match self.doer.sweep() {
-            Ok(0) => {}
-            Ok(swept) => tracing::info!("limits: {swept} interfaces that an agent left behind are removed"),
-            Err(error) => tracing::warn!("limits: what an agent left behind stays: {error}"),
+        if self.sweeps {
+            match self.doer.sweep() {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!("limits: {swept} interfaces that an agent left behind are removed"),
+                Err(error) => tracing::warn!("limits: what an agent left behind stays: {error}"),
+            }
         }
         loop {
-            let wait = TICK.saturating_sub(self.read.elapsed());
-            match orders.recv_timeout(wait) {
-                Ok(order) => self.take(order),
-                Err(RecvTimeoutError::Timeout) => self.tick(),
+            match orders.recv_timeout(TICK.saturating_sub(self.read.elapsed())) {
+                Ok(first) => self.take_all(std::iter::once(first).chain(orders.try_iter()).collect()),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.read.elapsed() >= TICK {
+                self.tick();
             }
         }
     }
@@ -154,8 +171,11 @@ impl Engine {
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.look();
-            self.tried.retain(|_, tried| tried.result.is_ok());
             self.settle();
+            let living: BTreeSet<u64> = self.lines.iter().map(Line::key).collect();
+            if let Err(error) = self.spending.keep(&living) {
+                tracing::warn!("limits: sums of the dead stay: {error}");
+            }
         }
         self.sample();
         self.tell();
@@ -163,50 +183,67 @@ impl Engine {
 
     /// Decides anew, and does what follows.
     fn settle(&mut self) {
+        let Some(roster) = self.roster.clone() else { return };
+        if self.policies.is_empty() && self.hands.is_empty() && self.doer.done.is_empty() {
+            self.lines.clear();
+            return;
+        }
         let mut all = Vec::new();
-        for subject in self.roster.iter() {
+        for subject in roster.iter() {
             let wanted = wanted(&self.policies, &self.hands, &self.protection, subject);
             all.extend(lines(subject, &wanted, || self.cgroup_of(subject)));
         }
         self.lines = all;
         let wanted = desired(&self.lines);
-        for action in decide(&wanted, &self.doer.done) {
+        let is_known = |place| self.tried.get(&place).is_some_and(|tried| tried.result.is_ok());
+        for action in decide(&wanted, &self.doer.done, is_known) {
             self.act(&action);
         }
-        self.tried.retain(|place, _| wanted.contains_key(place));
-        let keys: BTreeSet<u64> = self.lines.iter().map(Line::key).collect();
-        // Of whom nobody knows yet, a sum may be somebody's who is about to be met.
-        if !self.roster.is_empty() {
-            let living: BTreeSet<u64> = keys;
-            if let Err(error) = self.spending.keep(&living) {
-                tracing::warn!("limits: sums of the dead stay: {error}");
-            }
-            self.used.retain(|key, _| living.contains(key));
-        }
+        self.tried.retain(|place, _| wanted.contains_key(place) || self.doer.done.contains_key(place));
+        let living: BTreeSet<u64> = self.lines.iter().map(Line::key).collect();
+        self.used.retain(|key, _| living.contains(key));
     }
 
     fn act(&mut self, action: &Action) {
-        if let Action::Hold(place, desired) = action
-            && self
-                .tried
-                .get(place)
-                .is_some_and(|tried| tried.wanted == desired.wanted && tried.result.is_err())
-        {
-            return; // it is tried again after a while
-        }
-        let before = match action {
-            Action::Hold(place, _) => self.doer.done.get(place).map(Record::wanted),
-            Action::Undo(record) => Some(record.wanted()),
+        let (place, wanted) = match action {
+            Action::Hold(place, desired) => (*place, desired.wanted),
+            Action::Undo(record) => (record.place(), 0),
         };
-        let result = self.doer.act(action);
-        match action {
-            Action::Undo(record) => self.undone(record, result.err()),
-            Action::Hold(place, desired) => {
-                let result = result.map(|held| held.unwrap_or(Held { method: "", degraded: None }));
-                self.held(*place, before, desired.wanted, &result);
-                self.tried.insert(*place, Tried { wanted: desired.wanted, result });
-            }
+        let last = self.tried.get(&place).filter(|tried| tried.wanted == wanted);
+        if last.is_some_and(Tried::is_to_wait) {
+            return;
         }
+        let last = last.map(|tried| tried.result.clone());
+        let before = self.doer.done.get(&place).map(Record::wanted);
+        let hits = if before.is_none() { self.hits_at(action) } else { None };
+        let result = self.doer.act(action);
+        if result.is_ok()
+            && let Some((key, hits)) = hits
+        {
+            self.spending.begin(key, place, hits);
+        }
+        // Nothing new: what another agent held is held on, or it is refused as before.
+        let is_news = match (&last, &result) {
+            (None, Ok(Some(_))) => before != Some(wanted),
+            (Some(Err(last)), Err(now)) => last != now,
+            _ => true,
+        };
+        if is_news {
+            self.acted(action, before, &result);
+        }
+        if matches!(action, Action::Undo(_)) && !self.doer.done.contains_key(&place) {
+            self.tried.remove(&place);
+        } else {
+            self.tried.insert(place, Tried { wanted, result, at: Instant::now() });
+        }
+    }
+
+    /// Of a task limit that is to be held: the hits before it, which are none of its own.
+    fn hits_at(&self, action: &Action) -> Option<(u64, Reading)> {
+        let Action::Hold(place @ Place::Tasks(cgroup), desired) = action else { return None };
+        let tasks = Tasks::open(self.pids.as_ref()?, &desired.path, *cgroup).ok()?;
+        let hits = tasks.hits().ok()?.count;
+        Some((self.line_at(*place)?.key(), Reading { hits, ..Reading::default() }))
     }
 
     /// Whether all that is held is still as it was made.
@@ -217,12 +254,13 @@ impl Engine {
                 Ok(Look::Same) => {}
                 Ok(Look::Gone) => self.act(&Action::Undo(record)),
                 Ok(Look::Changed(how)) => {
-                    self.drift += 1;
                     let place = record.place();
+                    if self.tried.get(&place).is_none_or(|tried| tried.result.is_err()) {
+                        continue; // it is not held, and that is known
+                    }
+                    self.drift += 1;
                     self.note(place, Kind::Drift, Who::Kernel, String::new(), String::new(), how);
-                    self.tried.remove(&place);
-                    let again = desired(&self.lines).remove(&place);
-                    if let Some(desired) = again {
+                    if let Some(desired) = desired(&self.lines).remove(&place) {
                         self.act(&Action::Hold(place, desired));
                     }
                 }

@@ -49,9 +49,23 @@ impl Hands {
         self.by_account.get(&account)
     }
 
-    /// Accounts that something was set for.
-    pub fn accounts(&self) -> impl Iterator<Item = u64> {
-        self.by_account.keys().copied()
+    /// Whether nothing was set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_account.is_empty()
+    }
+
+    /// Forgets what was set for accounts that are not there.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn keep(&mut self, is_there: impl Fn(u64) -> bool) -> Result<(), Error> {
+        let gone: Vec<u64> = self.by_account.keys().copied().filter(|account| !is_there(*account)).collect();
+        for account in gone {
+            self.records.delete(account)?;
+            self.by_account.remove(&account);
+        }
+        Ok(())
     }
 
     /// Sets it; nothing at all forgets it.

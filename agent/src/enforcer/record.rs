@@ -34,6 +34,9 @@ pub enum Record {
         before: Option<u64>,
         /// What it is now.
         ours: u64,
+        /// What it was until now, also by us: what it still is if we were killed between writing this down and doing it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<u64>,
         /// What was wanted: no less.
         wanted: u64,
     },
@@ -141,6 +144,12 @@ impl Record {
         serde_json::to_string(self).ok().filter(|text| text.len() <= Records::room())
     }
 
+    /// Whether a number in `pids.max` is ours.
+    #[must_use]
+    pub fn is_ours(&self, now: Option<u64>) -> bool {
+        matches!(self, Self::Tasks { ours, was, .. } if now.is_some() && (now == Some(*ours) || now == *was))
+    }
+
     /// From the map.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -155,7 +164,7 @@ mod tests {
     #[test]
     fn a_record_comes_back_as_it_was() {
         let path = |bytes: &[u8]| Path::from(bytes);
-        let tasks = |path, before| Record::Tasks { cgroup: 7, path, before, ours: 50, wanted: 60 };
+        let tasks = |path, before| Record::Tasks { cgroup: 7, path, before, ours: 50, was: Some(40), wanted: 60 };
         let records = [
             tasks(path(b"/docker/4f"), None),
             tasks(path(b"/docker/\xff\"\n"), Some(100)),

@@ -1,6 +1,9 @@
 //! What limits held back until now: sums that go on over restarts of the agent and of containers. In the pinned map `SPENT`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use plimsoll_common::{key::key, names::SPENT_WORDS};
 
@@ -38,7 +41,12 @@ struct Sum {
     last: Reading,
     /// The same, one by one; not known after a restart of the agent.
     each: BTreeMap<Place, Reading>,
+    /// Since when nothing is limited that it is of.
+    idle: Option<Instant>,
 }
+
+/// How long a sum is kept that nothing adds to: longer than a container takes to start again, and than a dead one is shown.
+const IDLE: Duration = Duration::from_mins(20);
 
 /// The key of a sum.
 #[must_use]
@@ -62,8 +70,15 @@ impl Spending {
         self.sums.get(&key).map(|sum| sum.counts).unwrap_or_default()
     }
 
-    /// Adds what the places of a limit told since they were read last; gives that.
-    pub fn read(&mut self, key: u64, now: &BTreeMap<Place, Reading>) -> Reading {
+    /// Counts what a place tells from here on only: what it tells now came before it was limited.
+    pub fn begin(&mut self, key: u64, place: Place, now: Reading) {
+        let sum = self.sums.entry(key).or_default();
+        (sum.places, sum.last, sum.each) = (places_key([place].iter()), now, BTreeMap::from([(place, now)]));
+    }
+
+    /// Adds what the places of a limit told since they were read last; gives that. One of `all` that told nothing this time
+    /// goes on later from where it was.
+    pub fn read(&mut self, key: u64, all: &[Place], now: &BTreeMap<Place, Reading>) -> Reading {
         let sum = self.sums.entry(key).or_default();
         let places = places_key(now.keys());
         let together = now.values().fold(Reading::default(), |sum, one| sum.plus(one));
@@ -74,7 +89,9 @@ impl Spending {
             let each = now.iter().map(|(place, reading)| reading.since(&before(place)));
             each.fold(Reading::default(), |sum, one| sum.plus(&one))
         };
-        (sum.places, sum.last, sum.each) = (places, together, now.clone());
+        (sum.places, sum.last) = (places, together);
+        sum.each.extend(now);
+        sum.each.retain(|place, _| all.contains(place));
         let Counts { passed, dropped, delayed, hits, .. } = &mut sum.counts;
         passed.bytes += more.passed.bytes;
         passed.packets += more.passed.packets;
@@ -102,12 +119,20 @@ impl Spending {
         }
     }
 
-    /// Forgets all other sums.
+    /// Forgets all other sums, after a while.
     ///
     /// # Errors
     /// The kernel's.
     pub fn keep(&mut self, keys: &BTreeSet<u64>) -> Result<(), Error> {
-        let gone: Vec<u64> = self.sums.keys().copied().filter(|key| !keys.contains(key)).collect();
+        let now = Instant::now();
+        let mut gone = Vec::new();
+        for (key, sum) in &mut self.sums {
+            if keys.contains(key) {
+                sum.idle = None;
+            } else if now.duration_since(*sum.idle.get_or_insert(now)) >= IDLE {
+                gone.push(*key);
+            }
+        }
         for key in gone {
             self.sums.remove(&key);
             self.map.delete(key)?;
@@ -188,6 +213,7 @@ impl From<[u64; SPENT_WORDS]> for Sum {
             places,
             last: Reading { passed: Passed { bytes: lb, packets: lp }, dropped: ld, delayed: ly, hits: lh },
             each: BTreeMap::new(),
+            idle: None,
         }
     }
 }
@@ -207,6 +233,7 @@ mod tests {
             last: reading(500),
             counts: super::Counts { hits: 4, at_line_ms: 5, violations: 6, ..Default::default() },
             each: BTreeMap::new(),
+            idle: None,
         };
         let back = Sum::from(sum.words());
         assert_eq!((back.counts, back.places, back.last), (sum.counts, sum.places, sum.last));

@@ -43,6 +43,13 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// The limits of an account; they stand together, as they are made account by account.
+    fn limits_of(&self, account: u64) -> Vec<limits::Line> {
+        let Some(first) = self.limits.first.get(&account) else { return Vec::new() };
+        let its = self.limits.lines.iter().skip(*first);
+        its.take_while(|line| line.account == account).cloned().collect()
+    }
+
     /// What a row says, bytes aside.
     fn totals(&self, row: Row) -> Totals {
         Totals { tcp: self.tcp.with(&row), ..row.into() }
@@ -139,7 +146,7 @@ fn account(
         totals: Totals { network: passed, ..reading.totals(row) },
         last_seen: entry.died.unwrap_or(reading.taken),
         network,
-        limits: reading.limits.lines.iter().filter(|line| line.account == key).cloned().collect(),
+        limits: reading.limits_of(key),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Limits as readers see them: what is held at which line, by what, and what came of it. Data only.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use plimsoll_common::traffic::Count;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub struct Limits {
     pub mode: &'static str,
     /// One per container and thing that is limited, in the order of the containers' ids.
     pub lines: Vec<Line>,
+    /// Where the lines of an account begin.
+    pub first: HashMap<u64, usize>,
     /// What somebody else had changed, and was put back or told of, since counting began.
     pub drift: u64,
     /// When the configuration in force was read.

@@ -43,7 +43,7 @@ const BACKLOG: usize = 200_000;
 const LOOK_UP: Duration = Duration::from_mins(1);
 
 /// How long after a roster the next one is published at the soonest.
-const BETWEEN_ROSTERS: Duration = Duration::from_millis(5);
+const BETWEEN_ROSTERS: Duration = Duration::from_millis(20);
 /// How long a page waits for what interfaces tell of themselves.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// What the owner may be told.
@@ -76,7 +76,7 @@ pub struct Owner {
     ready: watch::Sender<bool>,
     snapshot: Option<(Instant, Arc<Snapshot>)>,
     /// Who is there, for whoever decides about limits.
-    rosters: watch::Sender<Arc<[Subject]>>,
+    rosters: watch::Sender<Option<Arc<[Subject]>>>,
     /// When that was published last, and when it is published again, if something changed since.
     published: Instant,
     roster_due: Option<Instant>,
@@ -126,7 +126,7 @@ impl Owner {
             asking: 0,
             ready,
             snapshot: None,
-            rosters: watch::Sender::new(Arc::new([])),
+            rosters: watch::Sender::new(None),
             published: Instant::now(),
             roster_due: None,
             later: Vec::new(),
@@ -136,9 +136,9 @@ impl Owner {
         Ok((owner, Reader::new(asking, hears_ready)))
     }
 
-    /// Who is there from now on: each time that somebody comes, goes, or is found elsewhere.
+    /// Who is there, once that is known: each time that somebody comes, goes, or is found elsewhere.
     #[must_use]
-    pub fn rosters(&self) -> watch::Receiver<Arc<[Subject]>> {
+    pub fn rosters(&self) -> watch::Receiver<Option<Arc<[Subject]>>> {
         self.rosters.subscribe()
     }
 
@@ -189,8 +189,8 @@ impl Owner {
         self.published = Instant::now();
         let now: Arc<[Subject]> = roster(&self.clerk.book, &self.clerk.meter.lines).into();
         self.rosters.send_if_modified(|roster| {
-            let is_new = *roster != now;
-            *roster = now;
+            let is_new = roster.as_ref() != Some(&now);
+            *roster = Some(now);
             is_new
         });
     }

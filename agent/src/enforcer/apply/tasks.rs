@@ -20,10 +20,10 @@ impl Doer {
         let Desired { wanted, path, above_runtime, .. } = desired;
         let tasks = self.tasks(cgroup, path)?;
         let now = number(tasks.max().map_err(error)?);
-        let before = match self.done.get(&Place::Tasks(cgroup)) {
+        let (before, was) = match self.done.get(&Place::Tasks(cgroup)) {
             // Ours is no runtime's.
-            Some(Record::Tasks { before, ours, .. }) if now == Some(*ours) => *before,
-            _ => now,
+            Some(record @ Record::Tasks { before, .. }) if record.is_ours(now) => (*before, now),
+            _ => (now, None),
         };
         let ours =
             if *above_runtime { *wanted } else { before.map_or(*wanted, |before| before.min(*wanted)) };
@@ -32,6 +32,7 @@ impl Doer {
             path: Path::from(path.as_slice()),
             before,
             ours,
+            was,
             wanted: *wanted,
         })?;
         tasks.set_max(Max::Number(ours)).map_err(error)?;
@@ -41,15 +42,17 @@ impl Doer {
     }
 
     pub(super) fn undo_tasks(&mut self, record: &Record) -> Result<Option<String>, String> {
-        let Record::Tasks { cgroup, path, before, ours, .. } = record else { return Ok(None) };
+        let Record::Tasks { cgroup, path, before, .. } = record else { return Ok(None) };
         let Some(pids) = &self.pids else { return Ok(None) };
         let tasks = match Tasks::open(pids, path.bytes(), *cgroup) {
-            Err(TaskError::Gone { .. }) => return Ok(None),
+            Err(error) if is_gone(&error) => return Ok(None),
             tasks => tasks.map_err(|error| error.to_string())?,
         };
         let now = tasks.max().map_err(|error| error.to_string())?;
-        if number(now) != Some(*ours) {
-            return Ok(Some(format!("pids.max is {now} by somebody else's hand, and stays so")));
+        let is_as_before = number(now) == *before; // killed before anything was done
+        if !record.is_ours(number(now)) {
+            let told = format!("pids.max is {now} by somebody else's hand, and stays so");
+            return Ok((!is_as_before).then_some(told));
         }
         tasks.set_max(before.map_or(Max::None, Max::Number)).map_err(|error| error.to_string())?;
         Ok(None)
@@ -59,7 +62,7 @@ impl Doer {
         let Record::Tasks { cgroup, path, ours, .. } = record else { return Ok(Look::Same) };
         let Some(pids) = &self.pids else { return Ok(Look::Gone) };
         let max = match Tasks::open(pids, path.bytes(), *cgroup).and_then(|tasks| tasks.max()) {
-            Err(TaskError::Gone { .. }) => return Ok(Look::Gone),
+            Err(error) if is_gone(&error) => return Ok(Look::Gone),
             max => max.map_err(|error| NotHeld(error.to_string()))?,
         };
         if number(max) == Some(*ours) {
@@ -89,19 +92,24 @@ impl Doer {
 
     pub(super) fn thaw(&mut self, cgroup: u64, path: &[u8]) -> Result<Option<String>, String> {
         match Freezer::open(&self.freezer, path, cgroup).and_then(|freezer| freezer.thaw()) {
-            Ok(()) | Err(TaskError::Gone { .. }) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) if !is_gone(&error) => Err(error.to_string()),
+            _ => Ok(None),
         }
     }
 
     pub(super) fn look_at_frozen(&mut self, cgroup: u64, path: &[u8]) -> Result<Look, NotHeld> {
         match Freezer::open(&self.freezer, path, cgroup).and_then(|freezer| freezer.state()) {
             Ok(state) if state.is_asked => Ok(Look::Same),
-            // Somebody thawed it, which was to be done.
-            Ok(_) | Err(TaskError::Gone { .. }) => Ok(Look::Gone),
-            Err(error) => Err(NotHeld(error.to_string())),
+            Err(error) if !is_gone(&error) => Err(NotHeld(error.to_string())),
+            // Or somebody thawed it, which was to be done.
+            _ => Ok(Look::Gone),
         }
     }
+}
+
+/// The cgroup that was changed is no more, whether or not its path has another one by now.
+const fn is_gone(error: &TaskError) -> bool {
+    matches!(error, TaskError::Gone { .. } | TaskError::Replaced { .. })
 }
 
 const fn number(max: Max) -> Option<u64> {

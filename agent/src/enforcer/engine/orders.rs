@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{Engine, Line, Mode, Policies};
 use crate::{
     enforcer::{ByHand, Numbers, Protected},
+    kernel::Error,
     ledger::{
         journal::{Kind, Note, Who},
         limits::{self, What},
@@ -66,10 +67,22 @@ pub enum Refusal {
 }
 
 impl Engine {
-    pub(super) fn take(&mut self, order: Order) {
+    /// Takes orders that came together; of who is there, only the last word counts.
+    pub(super) fn take_all(&mut self, orders: Vec<Order>) {
+        let is_roster = |order: &Order| matches!(order, Order::Roster(_));
+        let last = orders.iter().rposition(is_roster);
+        for (place, order) in orders.into_iter().enumerate() {
+            if !is_roster(&order) || Some(place) == last {
+                self.take(order);
+            }
+        }
+        self.tell();
+    }
+
+    fn take(&mut self, order: Order) {
         match order {
             Order::Roster(roster) => {
-                self.roster = roster;
+                self.roster = Some(roster);
                 self.settle();
             }
             Order::Policies(policies) => {
@@ -86,16 +99,18 @@ impl Engine {
                 self.write(Note { why, ..Note::new(Kind::ConfigRefused, Who::Agent) });
             }
             Order::Hand(request, answer) => {
-                let result = self.by_hand(&request);
-                let _ = answer.send(result); // who asked may have gone
+                if !answer.is_closed() {
+                    let result = self.by_hand(&request);
+                    let _ = answer.send(result); // who asked may have gone
+                }
             }
         }
-        self.tell();
     }
 
     fn by_hand(&mut self, request: &HandRequest) -> Result<Settled, Refusal> {
         let HandRequest { account, changes, dry_run, until, uid } = request;
-        let subject = self.roster.iter().find(|subject| subject.account == *account).cloned();
+        let roster = self.roster.clone().unwrap_or_default();
+        let subject = roster.iter().find(|subject| subject.account == *account).cloned();
         let subject = subject.ok_or_else(|| Refusal::Failed("it is gone".into()))?;
         let wanted = super::wanted(&self.policies, &self.hands, &self.protection, &subject);
         if let Some(reason) = wanted.protected {
@@ -109,17 +124,27 @@ impl Engine {
             until: *until,
         });
         let sets = changes.iter().any(|(_, number)| number.is_some());
+        if sets && let Some(other) = other_terms(&hand, request) {
+            return Err(Refusal::Impossible(other));
+        }
         if sets {
             (hand.dry_run, hand.until, hand.by) = (*dry_run, *until, format!("uid {uid}"));
         }
+        let mut notes = Vec::new();
         for (what, number) in changes {
             let from = change(&mut hand.numbers, *what, *number).map_err(Refusal::Impossible)?;
             let kind = if number.is_some() { Kind::Set } else { Kind::Unset };
             let show = |number: Option<u64>| number.map_or_else(String::new, |number| shown(*what, number));
             let note = Note { from: show(from), to: show(*number), ..Note::new(kind, Who::Uid(*uid)) };
-            self.write(note.of(*account, &subject.identity, Some(*what)));
+            notes.push(note.of(*account, &subject.identity, Some(*what)));
         }
-        self.hands.put(*account, hand).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let failed = |error: Error| Refusal::Failed(error.to_string());
+        if self.hands.put(*account, hand.clone()).is_err() {
+            // There may be room that containers which are gone for good have.
+            self.hands.keep(|other| roster.iter().any(|one| one.account == other)).map_err(failed)?;
+            self.hands.put(*account, hand).map_err(failed)?;
+        }
+        notes.into_iter().for_each(|note| self.write(note));
         self.settle();
         let wanted = super::wanted(&self.policies, &self.hands, &self.protection, &subject);
         let report = self.compose();
@@ -128,6 +153,30 @@ impl Engine {
         let notes = wanted.ignored.iter().map(ToString::to_string).collect();
         Ok(Settled { lines, notes })
     }
+}
+
+/// All limits by hand of a container last as long, and are enforced or not: which others would change with these, and how.
+fn other_terms(hand: &ByHand, request: &HandRequest) -> Option<String> {
+    let HandRequest { changes, dry_run, until, .. } = request;
+    let Numbers { pids, egress, ingress } = &hand.numbers;
+    let set = [
+        (What::Tasks, pids.as_ref().map(ToString::to_string)),
+        (What::Egress, egress.as_ref().map(ToString::to_string)),
+        (What::Ingress, ingress.as_ref().map(ToString::to_string)),
+    ];
+    let is_other = |what| changes.iter().all(|(changed, _)| *changed != what);
+    let others: Vec<String> = set
+        .into_iter()
+        .filter(|(what, _)| is_other(*what))
+        .filter_map(|(what, number)| Some(format!("{} {}", what.as_str(), number?)))
+        .collect();
+    let is_same = hand.dry_run == *dry_run && hand.until.is_none() && until.is_none();
+    (!others.is_empty() && !is_same).then(|| {
+        format!(
+            "{} by hand would last as long as this, and be enforced or not as this: name it, too, or unset it first",
+            others.join(", ")
+        )
+    })
 }
 
 /// Puts a number in its place; gives the one that was there.

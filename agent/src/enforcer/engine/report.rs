@@ -1,8 +1,8 @@
 //! What the engine says: to the journal as it happens, and to readers as a whole.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use super::{Engine, Held, Line, Mode, NotHeld, Place, Record, orders::shown};
+use super::{Action, Engine, Held, Line, Mode, NotHeld, Place, orders::shown};
 use crate::{
     enforcer::Origin,
     ledger::{
@@ -12,33 +12,29 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) fn held(
+    /// What came of an action.
+    pub(super) fn acted(
         &mut self,
-        place: Place,
+        action: &Action,
         before: Option<u64>,
-        now: u64,
-        result: &Result<Held, NotHeld>,
+        result: &Result<Option<Held>, NotHeld>,
     ) {
-        let what = what(place);
-        let from = before.map_or_else(String::new, |before| shown(what, before));
+        let (place, now) = match action {
+            Action::Hold(place, desired) => (*place, Some(desired.wanted)),
+            Action::Undo(record) => (record.place(), None),
+        };
+        let number = |number: Option<u64>| number.map_or_else(String::new, |number| shown(what(place), number));
         let who = self.line_at(place).map_or(Who::Agent, |line| whose(&line.origin));
-        match result {
-            Ok(Held { method, degraded }) => {
-                let why =
-                    degraded.clone().map_or_else(|| (*method).to_owned(), |why| format!("{method}: {why}"));
-                self.note(place, Kind::Applied, who, from, shown(what, now), why);
-            }
-            Err(NotHeld(why)) => {
-                self.note(place, Kind::Degraded, who, from, shown(what, now), format!("not held: {why}"));
-            }
-        }
-    }
-
-    pub(super) fn undone(&mut self, record: &Record, told: Option<NotHeld>) {
-        let place = record.place();
-        let why = told.map_or_else(String::new, |NotHeld(why)| why);
-        self.note(place, Kind::Undone, Who::Agent, shown(what(place), record.wanted()), String::new(), why);
-        self.tried.remove(&place);
+        let is_undone = now.is_none() && !self.doer.done.contains_key(&place);
+        let (kind, why) = match result {
+            Ok(Some(Held { method, degraded: Some(degraded) })) => (Kind::Applied, format!("{method}: {degraded}")),
+            Ok(Some(Held { method, degraded: None })) => (Kind::Applied, (*method).to_owned()),
+            Ok(None) => (Kind::Undone, String::new()),
+            Err(NotHeld(why)) if is_undone => (Kind::Undone, why.clone()),
+            Err(NotHeld(why)) if now.is_none() => (Kind::Degraded, format!("not undone: {why}")),
+            Err(NotHeld(why)) => (Kind::Degraded, format!("not held: {why}")),
+        };
+        self.note(place, kind, who, number(before), number(now), why);
     }
 
     pub(super) fn note(&mut self, place: Place, kind: Kind, who: Who, from: String, to: String, why: String) {
@@ -55,9 +51,14 @@ impl Engine {
     }
 
     pub(super) fn compose(&self) -> Limits {
+        let mut first = HashMap::new();
+        for (place, line) in self.lines.iter().enumerate() {
+            first.entry(line.account).or_insert(place);
+        }
         Limits {
             mode: self.policies.mode().as_str(),
             lines: self.lines.iter().map(|line| self.line(line)).collect(),
+            first,
             drift: self.drift,
             loaded: Some(self.loaded),
             problem: self.problem.clone(),
@@ -69,7 +70,7 @@ impl Engine {
         let is_meant = *mode == Mode::Enforce;
         let tried = || places.iter().filter(|_| is_meant).filter_map(|place| self.tried.get(place));
         let refused = tried().find_map(|tried| tried.result.as_ref().err());
-        let held = tried().find_map(|tried| tried.result.as_ref().ok());
+        let held = tried().find_map(|tried| tried.result.as_ref().ok()?.as_ref());
         let degraded = match (nowhere, refused, held) {
             (Some(nowhere), ..) => Some((*nowhere).to_owned()),
             (None, Some(NotHeld(why)), _) => Some(why.clone()),

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Engine, Line, Mode, Place, orders::shown};
 use crate::{
-    cgroup::Tasks,
+    cgroup::{Counting, Hits, Max, Tasks},
     enforcer::{OnPidsLimit, spending::Reading},
     ledger::{
         journal::{Kind, Note, Who},
@@ -29,7 +29,13 @@ pub(super) struct Used {
     is_near: bool,
     /// Bytes that a dry run saw.
     bytes: Option<u64>,
+    /// Hits that the journal does not know of yet, and when it was told last.
+    unsaid: u64,
+    said: Option<Instant>,
 }
+
+/// How often the journal hears of one container's hits: a fork bomb has thousands a second.
+const HITS_AGAIN: Duration = Duration::from_mins(1);
 
 impl Engine {
     pub(super) fn sample(&mut self) {
@@ -43,7 +49,9 @@ impl Engine {
             match line.what {
                 What::Tasks => self.sample_tasks(&line, elapsed),
                 What::Ingress | What::Egress if line.mode == Mode::Enforce => {
-                    self.sample_queue(&line, &queues, elapsed);
+                    if let Some(queues) = &queues {
+                        self.sample_queue(&line, queues, elapsed);
+                    }
                 }
                 What::Ingress | What::Egress => self.sample_dry(&line, &counters, elapsed),
             }
@@ -54,24 +62,25 @@ impl Engine {
     }
 
     /// What our queues tell, by place.
-    fn queues(&mut self) -> HashMap<Place, Statistics> {
+    fn queues(&mut self) -> Option<HashMap<Place, Statistics>> {
         let wanted = self.places();
         if wanted.keys().all(|place| matches!(place, Place::Tasks(_))) {
-            return HashMap::new();
+            return Some(HashMap::new());
         }
         let requests = self.doer.requests();
-        let (Ok(qdiscs), Ok(ifbs)) = (requests.qdiscs(), requests.ifbs()) else { return HashMap::new() };
+        // Interrupted by one that came or went: the next time tells it all.
+        let (Ok(qdiscs), Ok(ifbs)) = (requests.qdiscs(), requests.ifbs()) else { return None };
         let ifbs: HashMap<u32, u32> =
             ifbs.into_iter().filter_map(|ifb| Some((ifb.ifindex, ifb.name.ifindex()?))).collect();
         let ours = qdiscs.into_iter().filter(|qdisc| qdisc.handle == Handle::SHAPER);
-        ours.map(|qdisc| {
+        let told = ours.map(|qdisc| {
             let place = match ifbs.get(&qdisc.ifindex) {
                 Some(ifindex) => Place::Egress(*ifindex),
                 None => Place::Ingress(qdisc.ifindex),
             };
             (place, qdisc.statistics)
-        })
-        .collect()
+        });
+        Some(told.collect())
     }
 
     /// What interfaces tell, for dry runs: received and transmitted by containers.
@@ -87,7 +96,7 @@ impl Engine {
         let there = || line.places.iter().filter_map(|place| Some((*place, queues.get(place)?)));
         let now: BTreeMap<Place, Reading> = there().map(|(place, told)| (place, told.into())).collect();
         let waits = there().any(|(_, told)| told.queued_bytes > 0);
-        let more = self.spending.read(line.key(), &now);
+        let more = self.spending.read(line.key(), &line.places, &now);
         if waits || more.delayed > 0 {
             self.spending.spend(line.key(), millis(elapsed), 0);
         }
@@ -112,7 +121,8 @@ impl Engine {
         let used = rate(more, elapsed);
         let is_over = used > line.value;
         self.over(line, used, is_over, before.is_over, elapsed);
-        self.used.insert(line.key(), Used { now: Some(used), is_over, bytes: Some(bytes), is_near: false });
+        self.used
+            .insert(line.key(), Used { now: Some(used), is_over, bytes: Some(bytes), ..Used::default() });
     }
 
     /// In a dry run: time over the line, and each time that it was gone over.
@@ -139,7 +149,7 @@ impl Engine {
         if line.mode == Mode::DryRun {
             let is_over = current > line.value;
             self.over(line, current, is_over, before.is_over, elapsed);
-            self.used.insert(line.key(), Used { now: Some(current), is_over, is_near, bytes: None });
+            self.used.insert(line.key(), Used { now: Some(current), is_over, is_near, ..Used::default() });
             return;
         }
         if is_near && !before.is_near {
@@ -148,22 +158,30 @@ impl Engine {
             let note = Note { to: line.value.to_string(), why, ..Note::new(Kind::SoftLine, Who::Kernel) };
             self.write(note.of(line.account, &line.identity, Some(line.what)));
         }
-        let hits = tasks.hits().map(|hits| hits.count).unwrap_or_default();
+        let (Ok(Hits { count: hits, counting }), Ok(max)) = (tasks.hits(), tasks.max()) else { return };
         let reading = Reading { hits, ..Reading::default() };
-        let more = self.spending.read(line.key(), &BTreeMap::from([(Place::Tasks(*cgroup), reading)]));
+        let now = BTreeMap::from([(Place::Tasks(*cgroup), reading)]);
+        let more = self.spending.read(line.key(), &line.places, &now);
         if current >= line.value {
             self.spending.spend(line.key(), millis(elapsed), 0);
         }
-        self.used.insert(line.key(), Used { now: Some(current), is_near, ..Used::default() });
-        if more.hits > 0 {
-            self.hit(line, &tasks, more.hits);
+        let mut used = Used { now: Some(current), is_near, ..before };
+        used.unsaid += more.hits;
+        if used.unsaid > 0 && used.said.is_none_or(|said| said.elapsed() >= HITS_AGAIN) {
+            let why = format!("{} forks refused", used.unsaid);
+            let note = Note { to: line.value.to_string(), why, ..Note::new(Kind::Hit, Who::Kernel) };
+            self.write(note.of(line.account, &line.identity, Some(line.what)));
+            (used.unsaid, used.said) = (0, Some(Instant::now()));
+        }
+        self.used.insert(line.key(), used);
+        // Where a kernel counts hits of limits above, too, only what stands at its own line is acted upon.
+        let is_at_line = matches!(max, Max::Number(max) if current >= max);
+        if more.hits > 0 && (counting == Counting::OwnLimit || is_at_line) {
+            self.hit(line, &tasks);
         }
     }
 
-    fn hit(&mut self, line: &Line, tasks: &Tasks, hits: u64) {
-        let why = format!("{hits} forks refused");
-        let note = Note { to: line.value.to_string(), why, ..Note::new(Kind::Hit, Who::Kernel) };
-        self.write(note.of(line.account, &line.identity, Some(line.what)));
+    fn hit(&mut self, line: &Line, tasks: &Tasks) {
         let (kind, done) = match line.on_hit {
             OnPidsLimit::Deny => return,
             OnPidsLimit::Freeze => {
