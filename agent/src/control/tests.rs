@@ -20,7 +20,7 @@ use super::{
     document::{ErrorDocument, LimitsDocument, SettledDocument, State},
 };
 use crate::{
-    http::server::CONNECTIONS,
+    http::server::{CONNECTIONS, DRAIN},
     ledger::{journal::Who, limits::What},
 };
 
@@ -250,7 +250,7 @@ async fn an_end_closes_idle_connections_and_removes_the_socket() {
     server.agent().get::<LimitsDocument<'_>>("/v1/limits").await.expect("limits");
     let (path, began) = (server.path.clone(), Instant::now());
     server.end().await;
-    assert!(began.elapsed() < Duration::from_secs(1), "idle connections are not waited for");
+    assert!(began.elapsed() < DRAIN, "idle connections are not waited for");
     assert_eq!(idle.read(&mut [0; 9]).await.expect("an end"), 0);
     assert!(!path.exists(), "{path:?} is left");
     let error = UnixStream::connect(&path).await.expect_err("closed");

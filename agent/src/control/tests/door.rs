@@ -87,6 +87,21 @@ fn what_a_dead_agent_left_is_replaced() {
 }
 
 #[test]
+fn the_socket_of_another_user_is_not_removed() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: giving a socket away takes root");
+        return;
+    }
+    let folder = folder();
+    let path = folder.path().join("control.sock");
+    drop(UnixListener::bind(&path).expect("a socket"));
+    std::os::unix::fs::lchown(&path, Some(NOBODY), None).expect("given away");
+    let error = Door::open(&path, None).expect_err("another's socket").to_string();
+    assert!(error.contains("a socket of another user is there: remove it"), "{error}");
+    assert!(path.exists());
+}
+
+#[test]
 fn an_end_leaves_the_socket_of_the_next_agent() {
     let folder = folder();
     let path = folder.path().join("control.sock");
