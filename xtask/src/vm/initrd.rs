@@ -14,7 +14,7 @@ use crate::shell;
 const INIT: &str = include_str!("guest/initrd.sh");
 
 /// Modules of the guest: its disks and console, and what containers need. The rest of a kernel's modules stays out.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 16] = [
     "virtio_pci",
     "virtio_blk",
     "virtio_console",
@@ -26,6 +26,9 @@ const MODULES: [&str; 13] = [
     "dummy",
     "macvlan",
     "ipvlan",
+    "ifb",
+    "sch_tbf",
+    "sch_htb",
     "sch_ingress",
     "cls_bpf",
 ];
