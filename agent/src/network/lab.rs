@@ -9,7 +9,7 @@ use std::{
 
 use nix::sched::{CloneFlags, unshare};
 
-use super::Requests;
+use super::{Bucket, Requests};
 
 /// Runs a test in a namespace that has a loopback interface alone.
 pub(super) fn lab(test: impl FnOnce(&mut Requests) + Send) {
@@ -97,6 +97,14 @@ pub(super) fn send(socket: &UdpSocket, packet: usize, duration: Duration) {
     while begun.elapsed() < duration {
         socket.send(&packet).unwrap();
     }
+}
+
+/// Checks that what passed a bucket in some time is what it lets pass; on a busy machine less was sent.
+pub(super) fn assert_holds(bucket: &Bucket, bytes: u64, time: Duration) {
+    let rate = bucket.bytes_per_second * u64::try_from(time.as_micros()).unwrap() / 1_000_000;
+    let most = rate + u64::from(bucket.burst_bytes) + 1_442; // the packet that is on its way
+    assert!(bytes <= most, "{bytes} of {most} in {time:?}: {bucket:?}");
+    assert!(bytes >= rate / 2, "{bytes} of {rate} in {time:?}: {bucket:?}");
 }
 
 /// Bytes that an interface received.

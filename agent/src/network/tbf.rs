@@ -68,7 +68,7 @@ impl Tbf {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, Tbf};
+    use super::{BURST, Bucket, Tbf, attribute, u32_at};
 
     #[test]
     fn queues_last_50_ms() {
@@ -93,6 +93,8 @@ mod tests {
             let tbf = Tbf::for_limit(limit, 1_500);
             let told = Tbf::decode(tbf.encode().bytes()).unwrap();
             assert!(tbf.is_told_as(&told), "{tbf:?} {told:?}");
+            let burst = attribute(tbf.encode().bytes(), BURST).map(|bytes| u32_at(bytes, 0));
+            assert_eq!(burst, Some(Some(tbf.bucket.burst_bytes)), "as it is, not in ticks");
             assert!(!tbf.is_told_as(&Tbf { limit_bytes: told.limit_bytes + 1, ..told }));
         }
         assert_eq!(Tbf::decode(&[]), None);

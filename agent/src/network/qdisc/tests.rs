@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::{
     Handle, Qdisc, Requests, ShapingError, Tbf,
-    lab::{address, can, lab, listing, pair, received, run, send, socket},
+    lab::{address, assert_holds, can, lab, listing, pair, received, run, send, socket},
 };
 
 fn root(requests: &mut Requests, ifindex: u32) -> Qdisc {
@@ -52,22 +52,27 @@ fn a_limit_holds_and_is_changed_while_packets_pass() {
     lab(|requests| {
         let ifindex = pair(requests, "a", 1_500);
         address("a");
-        let limits = [20_000_000, 80_000_000, 10_000_000];
+        let limits = [2_000_000, 8_000_000, 1_000_000];
         let mut last = 0;
         for limit in limits {
-            requests.replace_tbf(ifindex, Handle::SHAPER, &Tbf::for_limit(limit, 1_500)).unwrap();
+            let tbf = Tbf::for_limit(limit, 1_500);
+            requests.replace_tbf(ifindex, Handle::SHAPER, &tbf).unwrap();
             let sender = thread::scope(|scope| {
                 // It is in the namespace of the thread that starts it.
-                let sender = scope.spawn(|| send(&socket(), 1_400, Duration::from_millis(1_500)));
+                let sender = scope.spawn(|| send(&socket(), 1_400, Duration::from_secs(2)));
                 thread::sleep(Duration::from_millis(300));
                 let (begun, before) = (Instant::now(), received(requests, "ax"));
                 thread::sleep(Duration::from_secs(1));
                 let bytes = received(requests, "ax") - before;
-                let told = bytes * 8_000 / u64::try_from(begun.elapsed().as_millis()).unwrap();
-                assert!(told <= limit / 1_000 * 1_010 && told >= limit / 100 * 80, "{limit}: {told} bit/s");
-                let statistics = root(requests, ifindex).statistics;
+                assert_holds(&tbf.bucket, bytes, begun.elapsed());
+                // On a busy machine nothing may wait for a moment.
+                let mut looks = (0..100).map(|_| {
+                    thread::sleep(Duration::from_millis(5));
+                    root(requests, ifindex).statistics
+                });
+                let statistics = looks.find(|statistics| statistics.queued_packets > 0).unwrap();
                 assert!(statistics.bytes > last, "the same qdisc goes on: {statistics:?}");
-                assert!(statistics.queued_packets > 0 && statistics.queued_bytes > 1_400, "{statistics:?}");
+                assert!(statistics.queued_bytes > 1_400, "{statistics:?}");
                 assert!(statistics.overlimits > 0, "{statistics:?}");
                 last = statistics.bytes;
                 sender.join()
