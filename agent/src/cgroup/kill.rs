@@ -70,10 +70,15 @@ impl Tasks {
             Err(error) => return Err(error),
         };
         loop {
-            let left = self.processes()?;
+            let left = match self.processes() {
+                // Once it is empty anybody may remove it.
+                Err(TaskError::Gone { .. }) => return Ok(by),
+                left => left?,
+            };
             if left.is_empty() {
                 return Ok(by);
             }
+            self.without_protected(&left)?;
             if Instant::now() >= deadline {
                 return Err(TaskError::StillThere { path: self.cgroup.shown(), left: left.len() });
             }

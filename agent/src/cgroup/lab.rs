@@ -63,14 +63,10 @@ impl Ground {
     /// A shell in it that runs a line.
     pub(super) fn shell(&self, line: &str) -> Running {
         let line = format!("echo 0 >{}/cgroup.procs; {line}", self.place().display());
-        Running(
-            Command::new("sh")
-                .args(["-c", &line])
-                .stdin(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
+        let mut shell = Command::new("sh");
+        // Whoever waits for our output must not wait for it.
+        shell.args(["-c", &line]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running(shell.spawn().unwrap())
     }
 
     /// Processes in it.
@@ -79,9 +75,20 @@ impl Ground {
     }
 }
 
+/// Lets a cgroup go on at its end: a frozen process of v1 does not even die.
+#[derive(Debug)]
+pub(super) struct Thawed<'a>(pub(super) &'a Ground);
+
+impl Drop for Thawed<'_> {
+    fn drop(&mut self) {
+        for (file, text) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+            let _of_the_other_version = fs::write(self.0.place().join(file), text);
+        }
+    }
+}
+
 impl Drop for Ground {
     fn drop(&mut self) {
-        let _on_v2 = fs::write(self.place().join("freezer.state"), "THAWED");
         if let Err(error) = remove(&self.place()) {
             eprintln!("left behind: {error:#}");
         }

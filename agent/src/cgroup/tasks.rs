@@ -159,7 +159,7 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// The number in the line `max 12`; others may be added.
-pub(super) fn parse_hits(text: &[u8]) -> Option<u64> {
+fn parse_hits(text: &[u8]) -> Option<u64> {
     let lines = text.split(|byte| *byte == b'\n');
     lines.filter_map(|line| line.strip_prefix(b"max ")).find_map(number)
 }

@@ -15,10 +15,10 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{TaskError, opened::Opened, tasks::parse_hits};
+use super::{TaskError, opened::Opened};
 
-/// A file of hits, open. Its descriptor has `POLLPRI` when a hit was added since [`Self::count`], at most every 10 ms; whoever
-/// wants to be sure asks again from time to time. Wakes on v1 and v2.
+/// The file of hits of a cgroup, open. Its descriptor has `POLLPRI` when there were hits since [`Self::heed`], at most every
+/// 10 ms. On v1 newer kernels wake nobody (6.12 does, 6.18 does not): there [`super::Tasks::hits`] is to be asked from time to time.
 #[derive(Debug)]
 pub struct Watch {
     file: File,
@@ -30,44 +30,38 @@ impl Watch {
     pub(super) fn open(cgroup: &Opened, name: &'static str) -> Result<Self, TaskError> {
         let file = cgroup.file(name, OFlag::O_RDONLY)?;
         let watch = Self { file, name, shown: cgroup.shown() };
-        watch.count()?; // what the kernel compares with
+        watch.heed()?;
         Ok(watch)
     }
 
-    /// What the file says now; only a change of that is to be compared with another, as [`super::Tasks::hits`] may read another
-    /// file.
+    /// Has only later hits wake. To be called before the hits are counted: one that comes between the two wakes once too often.
     ///
     /// # Errors
     /// The cgroup is gone.
-    pub fn count(&self) -> Result<u64, TaskError> {
-        let path = || self.shown.clone();
-        let mut text = [0; 256];
-        let length = self.file.read_at(&mut text, 0).map_err(|source| match source.raw_os_error() {
-            Some(libc::ENODEV) => TaskError::Gone { path: path() },
-            _ => TaskError::Refused { path: path(), what: "read", file: self.name, source },
-        })?;
-        let text = text.get(..length).unwrap_or_default();
-        let unclear = || TaskError::Unclear { path: path(), file: self.name, text: super::printable(text) };
-        parse_hits(text).ok_or_else(unclear)
+    pub fn heed(&self) -> Result<(), TaskError> {
+        // The kernel compares with what was read last.
+        self.file.read_at(&mut [0; 256], 0).map(drop).map_err(|source| match source.raw_os_error() {
+            Some(libc::ENODEV) => TaskError::Gone { path: self.shown.clone() },
+            _ => self.refused("read", source),
+        })
     }
 
-    /// Waits that long at most; whether there is something to count.
+    /// Waits for hits, that long at most; whether there were some, which are heeded then.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The cgroup is gone, or the kernel's.
     pub fn wait(&self, patience: Duration) -> Result<bool, TaskError> {
         let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLPRI)];
         let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
         match poll(&mut files, timeout) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::EINTR) => Ok(false),
-            Err(errno) => Err(TaskError::Refused {
-                path: self.shown.clone(),
-                what: "wait for",
-                file: self.name,
-                source: errno.into(),
-            }),
+            Ok(0) | Err(Errno::EINTR) => Ok(false),
+            Ok(_) => self.heed().map(|()| true),
+            Err(errno) => Err(self.refused("wait for", errno.into())),
         }
+    }
+
+    fn refused(&self, what: &'static str, source: std::io::Error) -> TaskError {
+        TaskError::Refused { path: self.shown.clone(), what, file: self.name, source }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, thread, time::Duration};
 use super::{Freezer, Frozen, parse_asked, parse_reached};
 use crate::cgroup::{
     Hierarchies, TaskError, freezer_mount, id_of,
-    lab::{Ground, until},
+    lab::{Ground, Thawed, until},
 };
 
 /// Where freezers are.
@@ -22,6 +22,7 @@ fn a_cgroup_stops_and_goes_on() {
         let scratch = tempfile::NamedTempFile::new().unwrap();
         let place = scratch.path().display();
         let _running = ground.shell(&format!("while :; do echo >>{place}; sleep 0.01; done"));
+        let _thawed = Thawed(&ground);
         let lines = || fs::metadata(scratch.path()).unwrap().len();
         let grows = || {
             let before = lines();
@@ -54,6 +55,7 @@ fn one_that_is_stopped_from_above_was_not_asked() {
         let open = |ground: &Ground| Freezer::open(&mount, &ground.path, ground.id()).unwrap();
         let [above, below] = [&ground, &child].map(open);
         let _running = child.shell("sleep 1000");
+        let _thawed = Thawed(&ground);
         until("it is there", || !child.pids().is_empty());
         above.freeze().unwrap();
         until("it has stopped", || below.state().unwrap().is_reached);

@@ -32,7 +32,9 @@ fn all_end_even_those_that_fork_and_those_below() {
         let [child, other] = ["child", "other"].map(|name| ground.child(name));
         let tasks = ground.tasks(&hierarchy);
         let is_limited = tasks.set_max(Max::Number(60)).is_ok();
-        let mut outside = Ground::new(&hierarchy.mount, "kill-not").unwrap().shell("exec sleep 1000");
+        let neighbour = Ground::new(&hierarchy.mount, "kill-not").unwrap();
+        let mut outside = neighbour.shell("exec sleep 1000");
+        until("it is there", || !neighbour.pids().is_empty());
         let _storm = child.shell("while :; do sleep 1000 & sleep 0.01; done");
         let _one = other.shell("exec sleep 1000");
         until("there are some", || child.pids().len() > if is_limited { 20 } else { 5 });

@@ -9,7 +9,7 @@ use std::{
 
 use super::{above, parse_hits};
 use crate::cgroup::{
-    Counting, Effective, Hits, Max, TaskError, Tasks, Watch, id_of,
+    Counting, Effective, Hits, Kind, Max, TaskError, Tasks, Watch, id_of,
     lab::{Ground, pids},
 };
 
@@ -24,7 +24,10 @@ fn goes_off_where_it_is_told_to() {
     fs::write(place.join("cgroup.procs"), "0").unwrap();
     let mut refused = 0;
     for _ in 0..70 {
-        match Command::new("sleep").arg("1000").stdout(Stdio::null()).spawn() {
+        let mut sleep = Command::new("sleep");
+        // Whoever started us waits until nobody has its pipes.
+        sleep.arg("1000").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        match sleep.spawn() {
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => refused += 1,
             forked => drop(forked.unwrap()), // it ends with the cgroup
         }
@@ -75,9 +78,11 @@ fn a_bomb_stops_at_the_limit_and_every_refusal_is_a_hit() {
     let (refused, there) = bomb(&ground);
     assert_eq!(there, 50);
     assert!(refused > 20, "{refused} of 70 were refused");
-    assert!(watch.wait(Duration::from_secs(10)).unwrap(), "it wakes");
-    assert_eq!(watch.count().unwrap(), refused);
-    assert!(!watch.wait(Duration::from_millis(30)).unwrap(), "what was counted wakes no more");
+    // On v1 some kernels wake, and some do not.
+    let wakes = watch.wait(Duration::from_secs(1)).unwrap();
+    assert!(wakes || hierarchy.kind == Kind::PidsV1);
+    eprintln!("hits of {} wake: {wakes}", hierarchy.kind);
+    assert!(!watch.wait(Duration::from_millis(30)).unwrap(), "what was heeded wakes no more");
     let hits = tasks.hits().unwrap();
     assert_eq!(hits.count, refused);
     let is_local = ground.place().join("pids.events.local").exists();
@@ -162,7 +167,7 @@ fn a_cgroup_that_is_gone_or_made_anew_is_not_touched() {
         is_gone(tasks.effective().unwrap_err());
         is_gone(tasks.kill(Duration::ZERO).unwrap_err());
         is_gone(tasks.newest().unwrap_err());
-        is_gone(watch.count().unwrap_err());
+        is_gone(watch.heed().unwrap_err());
     };
     all_gone();
     is_gone(Tasks::open(&hierarchy, &ground.path, id).unwrap_err());
