@@ -29,6 +29,7 @@ use crate::{
         logs::Logs,
         pins,
         plan::{release, version},
+        records::Records,
     },
     ledger::{Files, Owner, Reader, Settings, journal::JournalReader, snapshot::Snapshot},
     privilege,
@@ -118,36 +119,56 @@ pub fn run(run: &Run) -> Result<()> {
     result
 }
 
-/// Puts everything back that limits changed, from what is pinned alone; gives what was done, in sentences. An agent that runs
-/// keeps its limits.
+/// What came of putting back what limits changed.
+#[derive(Debug, Default)]
+pub struct Undone {
+    /// What was done, in sentences.
+    pub told: Vec<String>,
+    /// What could not be put back: it is still written down in the pins.
+    pub failed: Vec<String>,
+}
+
+/// Puts everything back that limits changed, from what is pinned alone, by whatever version. An agent that runs keeps its limits.
 ///
 /// # Errors
 /// An agent runs, or the kernel's.
-pub fn undo_limits(bpffs: &Path) -> Result<Vec<String>> {
+pub fn undo_limits(bpffs: &Path) -> Result<Undone> {
     if let Some(agent) = pins::user(bpffs) {
         bail!("an agent runs, {agent}: stop it first");
-    }
-    let pins = pins::current(bpffs);
-    if !pins.join("maps").exists() {
-        return Ok(Vec::new());
     }
     let hierarchies = Hierarchies::read()?;
     let freezer = cgroup::freezer_mount()?;
     let freezer =
         freezer.or_else(|| hierarchies.cgroup2.as_ref().map(|it| it.mount.clone())).unwrap_or_default();
-    let mut doer = Doer::open(&pins, hierarchies.pids().cloned(), freezer)?;
-    let mut told = Vec::new();
-    for record in doer.done.values().cloned().collect::<Vec<_>>() {
-        match doer.undo(&record) {
-            Ok(()) => told.push(format!("undone: {record}")),
-            Err(why) => told.push(format!("{record}: {why}")),
+    let mut undone = Undone::default();
+    for set in pins::sets(bpffs) {
+        if !set.join("maps").join(plimsoll_common::names::UNDO).exists() {
+            continue; // made before there were limits
+        }
+        match Doer::open(&set, hierarchies.pids().cloned(), freezer.clone()) {
+            Ok(doer) => undo_all(doer, &mut undone),
+            Err(_) if Records::undo(&set).and_then(|undo| undo.all()).is_ok_and(|all| all.is_empty()) => {}
+            Err(error) => undone.failed.push(format!("{}: {error:#}", set.display())),
         }
     }
-    let swept = doer.sweep()?;
-    if swept > 0 {
-        told.push(format!("removed: {swept} interfaces that limits left behind"));
+    Ok(undone)
+}
+
+fn undo_all(mut doer: Doer, undone: &mut Undone) {
+    for record in doer.done.values().cloned().collect::<Vec<_>>() {
+        match doer.undo(&record) {
+            Ok(()) => undone.told.push(format!("undone: {record}")),
+            Err(why) if doer.done.contains_key(&record.place()) => {
+                undone.failed.push(format!("{record}: {why}"));
+            }
+            Err(why) => undone.told.push(format!("{record}: {why}")),
+        }
     }
-    Ok(told)
+    match doer.sweep() {
+        Ok(0) => {}
+        Ok(swept) => undone.told.push(format!("removed: {swept} interfaces that limits left behind")),
+        Err(error) => undone.failed.push(format!("interfaces that limits left behind: {error}")),
+    }
 }
 
 /// Nice value of the agent: where all CPUs are busy, it must still see what comes and goes. It needs little of them.

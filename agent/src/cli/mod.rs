@@ -62,6 +62,9 @@ struct Cleanup {
     /// The control socket: removed, unless an agent listens there.
     #[arg(long, value_name = "PATH", default_value = SOCKET)]
     control: PathBuf,
+    /// Remove all pins even where limits could not be put back: then nobody knows any more how.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Where bpf filesystems are mounted.
@@ -97,8 +100,13 @@ impl Cleanup {
     fn run(self) -> Result<ExitCode> {
         crate::app::require_root("cleanup", "remove kernel programs")?;
         let path = self.bpffs.display();
-        for told in crate::app::undo_limits(&self.bpffs)? {
-            say(told)?;
+        let undone = crate::app::undo_limits(&self.bpffs)?;
+        undone.told.into_iter().try_for_each(say)?;
+        if !undone.failed.is_empty() && !self.force {
+            undone.failed.iter().try_for_each(|why| say(format_args!("not undone: {why}")))?;
+            anyhow::bail!(
+                "what limits changed could not all be put back, and stays written down in {path}: try again, or remove it all the same with --force"
+            );
         }
         let removed = pins::remove_all(&self.bpffs)?;
         match Door::sweep(&self.control) {

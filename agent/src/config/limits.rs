@@ -21,8 +21,12 @@ pub(super) fn read(mut table: Table<'_>, findings: &mut Findings<'_>) -> Policie
     let mode = mode.unwrap_or(default.mode);
     let labels = table.take("labels").and_then(|it| it.boolean(findings)).unwrap_or(default.labels);
     let percent = table.take("soft").and_then(|it| it.integer("a number of percent from 1 to 100", findings));
-    let uplink = table.take("uplink").and_then(|it| it.text("the name of an interface", findings));
-    let uplink = uplink.and_then(|it| it.parse(findings));
+    let uplink = table.take("uplink").and_then(|it| {
+        let (at, path) = it.whereabouts();
+        let name = it.text("the name of an interface", findings)?.parse(findings)?;
+        findings.warn(&at, &path, "has no effect yet: host-network containers have no bandwidth limit");
+        Some(name)
+    });
     let cap = table.take("cap").and_then(|it| it.table(&CAP, findings));
     let cap = cap.map_or_else(Numbers::default, |table| read_cap(table, findings));
     let policies = table.take("policy").map(|it| it.tables(&POLICY, findings)).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::{
     table::{Kind, Table},
     text::Text,
 };
-use crate::enforcer::{BitsPerSecond, Mode, Numbers, OnPidsLimit, Policy, Selector};
+use crate::enforcer::{Mode, Numbers, OnPidsLimit, Policy, Selector};
 
 pub(super) const POLICY: Kind = Kind {
     name: "[[limits.policy]]",
@@ -24,8 +24,6 @@ pub(super) const POLICY: Kind = Kind {
     ],
 };
 
-/// Below it, pacing beside a shaper makes a container slower than its limit.
-const LEAST_SMOOTH: u64 = 10_000_000;
 /// Bytes of a policy's name.
 const MOST_NAME: usize = 64;
 
@@ -47,7 +45,7 @@ pub(super) fn read(mut table: Table<'_>, around: &Around<'_>, findings: &mut Fin
     let name = read_name(&mut table, around.before, findings);
     let select = read_select(&mut table, findings);
     let numbers = numbers::read(&mut table, Some(&around.cap), findings);
-    let smooth = read_smooth(&mut table, numbers.egress, findings);
+    let smooth = read_smooth(&mut table, findings);
     let mode = read_mode(&mut table, around.mode, findings);
     let actions = OnPidsLimit::ALL.map(|it| (it.as_str(), it));
     let on_pids_limit = table.take("on-pids-limit").and_then(|it| it.choice(&actions, findings));
@@ -117,16 +115,12 @@ fn read_select(table: &mut Table<'_>, findings: &mut Findings<'_>) -> Option<Sel
     select::read(entry.table(&SELECT, findings)?, findings)
 }
 
-fn read_smooth(table: &mut Table<'_>, egress: Option<BitsPerSecond>, findings: &mut Findings<'_>) -> bool {
+fn read_smooth(table: &mut Table<'_>, findings: &mut Findings<'_>) -> bool {
     let Some(entry) = table.take("smooth") else { return false };
     let (at, path) = entry.whereabouts();
     let smooth = entry.boolean(findings).unwrap_or_default();
-    if let Some(rate) = egress.filter(|rate| smooth && rate.bits() < LEAST_SMOOTH) {
-        findings.warn(
-            &at,
-            &path,
-            format!("pacing to {rate} makes a container slower than that; from 10mbit up it helps"),
-        );
+    if smooth {
+        findings.warn(&at, &path, "has no effect yet: TCP is not paced at its sockets");
     }
     smooth
 }

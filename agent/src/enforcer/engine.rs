@@ -140,7 +140,9 @@ impl Engine {
         if self.sweeps {
             match self.doer.sweep() {
                 Ok(0) => {}
-                Ok(swept) => tracing::info!("limits: {swept} interfaces that an agent left behind are removed"),
+                Ok(swept) => {
+                    tracing::info!("limits: {swept} interfaces that an agent left behind are removed");
+                }
                 Err(error) => tracing::warn!("limits: what an agent left behind stays: {error}"),
             }
         }

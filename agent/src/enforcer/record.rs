@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn a_record_comes_back_as_it_was() {
         let path = |bytes: &[u8]| Path::from(bytes);
-        let tasks = |path, before| Record::Tasks { cgroup: 7, path, before, ours: 50, was: Some(40), wanted: 60 };
+        let tasks =
+            |path, before| Record::Tasks { cgroup: 7, path, before, ours: 50, was: Some(40), wanted: 60 };
         let records = [
             tasks(path(b"/docker/4f"), None),
             tasks(path(b"/docker/\xff\"\n"), Some(100)),

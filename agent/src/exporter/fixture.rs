@@ -11,6 +11,7 @@ use plimsoll_common::{
     traffic::{Class, Count, Traffic},
 };
 
+use crate::ledger::limits::{Counts, Line, What};
 use crate::ledger::snapshot::{
     Account, Gauges, Health, Identity, Interface, Kind, Network, NetworkSource, Node, Program, Shares,
     Snapshot, Tcp, Totals, Workload, WorkloadKind,
@@ -103,6 +104,28 @@ pub fn account(id: &str, text: &str) -> Account {
         },
         limits: Vec::new(),
     }
+}
+
+/// A limit of each kind: one that is held, one that is not as good as elsewhere, one that is counted only.
+pub fn limits(identity: &Arc<Identity>) -> Vec<Line> {
+    let line = |what, mode, method, degraded: Option<&str>| Line {
+        account: 1,
+        identity: Arc::clone(identity),
+        what,
+        value: 10_000_000,
+        used: Some(7),
+        mode,
+        origin: "policy web".to_owned(),
+        until: None,
+        method,
+        degraded: degraded.map(ToOwned::to_owned),
+        counts: Counts { delayed: 3, hits: 4, at_line_ms: 5_250, violations: 6, ..Counts::default() },
+    };
+    vec![
+        line(What::Tasks, "enforce", "pids.max", None),
+        line(What::Ingress, "enforce", "tbf", Some("a \"reason\"\n, in words")),
+        line(What::Egress, "dry-run", "", None),
+    ]
 }
 
 /// A snapshot of these accounts, each a workload too.

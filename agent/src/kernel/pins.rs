@@ -193,6 +193,23 @@ pub fn remove_all(bpffs: &Path) -> Result<bool, Error> {
     Ok(!found.is_empty())
 }
 
+/// Every set of pins of ours in `bpffs`: of this layout, of others, and those moved aside.
+#[must_use]
+pub fn sets(bpffs: &Path) -> Vec<PathBuf> {
+    let inside = |directory: &Path| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let ours = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("plimsoll"))
+    };
+    let roots: Vec<PathBuf> = inside(bpffs).into_iter().filter(ours).collect();
+    let mut sets: Vec<PathBuf> = roots.iter().flat_map(|root| inside(root)).chain(roots.clone()).collect();
+    sets.retain(|set| set.join("maps").is_dir());
+    sets.sort();
+    sets
+}
+
 /// Whether what is at `path` is the file that was looked at.
 fn is_still(path: &Path, found: &fs::Metadata) -> bool {
     fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (found.dev(), found.ino()))

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::maps::{HashMap, MapData};
+use aya::{
+    maps::{HashMap, MapData},
+    programs::{ProgramInfo, SchedClassifier, TcAttachType},
+};
 use plimsoll_common::names;
 
 use super::{
@@ -116,6 +119,14 @@ impl Shapers {
             all.entry(number).or_default().linked = is_on(&self.pin(number), number);
         }
         Ok(all)
+    }
+
+    /// Whether a program like ours is linked to an interface, whoever did that. Below 6.6 none can be.
+    #[must_use]
+    pub fn leads(interface: &str) -> bool {
+        let programs = SchedClassifier::query_tcx(interface, TcAttachType::Ingress);
+        let is_one = |program: &ProgramInfo| program.name_as_str() == Some(SHAPER);
+        programs.is_ok_and(|(_, programs)| programs.iter().any(is_one))
     }
 
     fn pin(&self, ifindex: u32) -> PathBuf {

@@ -11,7 +11,8 @@ use crate::{
 
 fn limits(text: &str) -> Policies {
     match read(text) {
-        Ok((config, warnings)) => {
+        Ok((config, mut warnings)) => {
+            warnings.retain(|warning| !warning.to_string().contains("has no effect yet"));
             assert_eq!(warnings, [], "{text}");
             config.limits
         }
@@ -179,7 +180,7 @@ fn what_is_hardly_meant_is_told_and_accepted() {
         (policy("egress = \"10mbps\""), 4, "bps is bytes per second, as tc has it: this is 80mbit"),
         (policy("ingress = \"1MBps\""), 4, "this is 8mbit"),
         (policy("pids = 9"), 4, "9: few containers run with so few tasks"),
-        (policy("egress = \"1mbit\"\nsmooth = true"), 5, "limits.policy[0].smooth: pacing to 1mbit"),
+        (policy("egress = \"1mbit\"\nsmooth = true"), 5, "limits.policy[0].smooth: has no effect yet"),
         (
             "[limits]\ncap.pids = 50\n".to_owned() + &policy("pids = 51"),
             6,
@@ -210,7 +211,6 @@ fn what_is_hardly_meant_is_told_and_accepted() {
     // Near to these, and meant.
     for file in [
         policy("pids = 10"),
-        policy("egress = \"10mbit\"\nsmooth = true"),
         policy("egress = \"1mbit\"\nsmooth = false"),
         "[limits]\ncap.pids = 50\n".to_owned() + &policy("pids = 50"),
         "limits.mode = \"dry-run\"\n".to_owned() + &policy("pids = 100\nmode = \"off\""),

@@ -86,7 +86,14 @@ impl Fake {
 impl Desk for Fake {
     fn limits(&self) -> Arc<Limits> {
         let (loaded, problem) = (Some(moment(0)), Some("line 7".to_owned()));
-        Arc::new(Limits { mode: "enforce", lines: lines(), drift: 3, loaded, problem, first: Default::default() })
+        Arc::new(Limits {
+            mode: "enforce",
+            lines: lines(),
+            drift: 3,
+            loaded,
+            problem,
+            first: std::collections::HashMap::new(),
+        })
     }
 
     async fn set(&self, set: Set, who: Who) -> Result<Settled, Refused> {

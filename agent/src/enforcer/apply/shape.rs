@@ -7,7 +7,10 @@ use super::{
     super::record::{Place, Record},
     Doer, Held, Look, NotHeld, not_held,
 };
-use crate::network::{Handle, IfbName, ShapingError, Side, Tbf};
+use crate::{
+    kernel::shapers::Shapers,
+    network::{Handle, IfbName, ShapingError, Side, Tbf},
+};
 
 /// Packets that an ifb keeps at most without a queue of ours.
 const IFB_QUEUE: u32 = 1_000;
@@ -118,15 +121,31 @@ impl Doer {
         }
     }
 
+    /// Only what nothing leads to: another agent, or one with other pins, may hold a limit by the rest.
     pub(super) fn sweep_ifbs(&mut self) -> Result<u64, ShapingError> {
         let mut swept = 0;
         for ifb in self.requests.ifbs()? {
-            let its = ifb.name.ifindex().map(Place::Egress);
-            if its.is_none_or(|place| !self.done.contains_key(&place)) {
+            if !self.is_led_to(&ifb.name)? {
                 swept += u64::from(self.requests.delete_ifb(ifb.ifindex)?);
             }
         }
         Ok(swept)
+    }
+
+    fn is_led_to(&mut self, ifb: &IfbName) -> Result<bool, ShapingError> {
+        let Some(ifindex) = ifb.ifindex() else { return Ok(false) };
+        if self.done.contains_key(&Place::Egress(ifindex)) {
+            return Ok(true);
+        }
+        let gone = |error: &ShapingError| matches!(error, ShapingError::Gone { .. });
+        match self.requests.link(ifindex, None) {
+            Ok(Some(link)) if Shapers::leads(&link.name) => Ok(true),
+            Ok(None) => Ok(false),
+            _ => match self.requests.filters(ifindex, Side::Ingress) {
+                Err(error) if gone(&error) => Ok(false),
+                filters => filters.map(|filters| filters.iter().any(crate::network::Filter::is_ours)),
+            },
+        }
     }
 
     fn mtu(&mut self, ifindex: u32) -> Result<u32, NotHeld> {

@@ -144,7 +144,9 @@ impl Engine {
             self.hands.keep(|other| roster.iter().any(|one| one.account == other)).map_err(failed)?;
             self.hands.put(*account, hand).map_err(failed)?;
         }
-        notes.into_iter().for_each(|note| self.write(note));
+        for note in notes {
+            self.write(note);
+        }
         self.settle();
         let wanted = super::wanted(&self.policies, &self.hands, &self.protection, &subject);
         let report = self.compose();

@@ -23,11 +23,14 @@ impl Engine {
             Action::Hold(place, desired) => (*place, Some(desired.wanted)),
             Action::Undo(record) => (record.place(), None),
         };
-        let number = |number: Option<u64>| number.map_or_else(String::new, |number| shown(what(place), number));
+        let number =
+            |number: Option<u64>| number.map_or_else(String::new, |number| shown(what(place), number));
         let who = self.line_at(place).map_or(Who::Agent, |line| whose(&line.origin));
         let is_undone = now.is_none() && !self.doer.done.contains_key(&place);
         let (kind, why) = match result {
-            Ok(Some(Held { method, degraded: Some(degraded) })) => (Kind::Applied, format!("{method}: {degraded}")),
+            Ok(Some(Held { method, degraded: Some(degraded) })) => {
+                (Kind::Applied, format!("{method}: {degraded}"))
+            }
             Ok(Some(Held { method, degraded: None })) => (Kind::Applied, (*method).to_owned()),
             Ok(None) => (Kind::Undone, String::new()),
             Err(NotHeld(why)) if is_undone => (Kind::Undone, why.clone()),

@@ -9,7 +9,7 @@ use prometheus::{
 
 use super::*;
 use crate::{
-    exporter::fixture::{HOSTILE, account, many, snapshot, totals},
+    exporter::fixture::{HOSTILE, account, limits, many, snapshot, totals},
     inventory::bounded,
     ledger::snapshot::{
         Account, Gauges, Identity, Kind, Network, Node, Shares, Totals, Workload, WorkloadKind,
@@ -129,7 +129,11 @@ fn crate_page(snapshot: &Snapshot) -> String {
 fn hostile() -> Arc<Snapshot> {
     let long = HOSTILE.map(|text| text.repeat(10_000 / text.len().max(1)));
     let texts = HOSTILE.iter().copied().chain(long.iter().map(String::as_str));
-    snapshot(texts.enumerate().map(|(place, text)| account(&format!("/{place:02}{text}"), text)).collect())
+    let account = |(place, text): (usize, &str)| {
+        let account = account(&format!("/{place:02}{text}"), text);
+        Account { limits: limits(&account.identity), ..account }
+    };
+    snapshot(texts.enumerate().map(account).collect())
 }
 
 #[test]
