@@ -1,9 +1,11 @@
 //! A container is stopped at its line, by policy, by hand and in a dry run; what holds it outlives the agent and can be undone.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -208,13 +210,38 @@ fn limits_outlive_the_agent_and_are_undone_to_the_last() -> Result<()> {
             thread::sleep(Duration::from_millis(200 + 150 * kill));
             agent.kill()?;
         }
-        let agent = start(&pins, &config, &[])?;
         let id = limited.sandbox.cgroup.id();
-        agent.scrape_until("all is held", |page| {
-            let held = page.all(HELD, &[("id", &id)]).filter(|one| one.value > 0.5).count();
-            Ok((held == 3).then_some(()))
-        })?;
-        agent.kill()?;
+        let held = || -> Result<Agent> {
+            let agent = start(&pins, &config, &[])?;
+            agent.scrape_until("all is held", |page| {
+                let held = page.all(HELD, &[("id", &id)]).filter(|one| one.value > 0.5).count();
+                Ok((held == 3).then_some(()))
+            })?;
+            Ok(agent)
+        };
+        held()?.kill()?;
+        let shaped = listing()?;
+        // The next one goes on with them, and lifts nothing meanwhile.
+        let is_over = AtomicBool::new(false);
+        let (next, seen) = thread::scope(|scope| {
+            let watch = scope.spawn(|| -> Result<BTreeMap<String, u64>> {
+                let mut seen = BTreeMap::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    *seen.entry(limited.max()?).or_default() += 1;
+                }
+                Ok(seen)
+            });
+            let next = held();
+            is_over.store(true, Ordering::Relaxed);
+            (next, watch.join().expect("the watch ends"))
+        });
+        next?.kill()?;
+        let seen = seen?;
+        case.prove(
+            format!("never lifted: {seen:?}"),
+            seen.len() == 1 && seen.values().all(|reads| *reads > 100),
+        );
+        case.prove("qdiscs and links are those of the agent before", listing()? == shaped);
         case.compare("its task limit", limited.number("pids.max")?, 60);
         let bytes = 10_000_000;
         let part = percent(bytes, seconds(&limited.sandbox, &other, bytes)?, 20_000_000);
