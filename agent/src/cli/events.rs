@@ -1,16 +1,12 @@
 //! `plimsoll events`: what became of limits, as a running agent has it in its journal.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{
     control::{Control, block_on},
-    units,
+    tell, units,
 };
 use crate::{
     control::document::Lost,
@@ -126,16 +122,6 @@ fn line(entry: &Entry) -> String {
     let change = entry.change();
     let change = if change.is_empty() { "-" } else { &change };
     visible(format!("{at}  {kind:<14}  {name:<20}  {what:<7}  {change:<18}  {who:<12}  {why}").trim_end())
-}
-
-/// Prints a line; `false` where nobody reads any more.
-fn tell(line: &str) -> Result<bool> {
-    let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error).context("write to stdout"),
-    }
 }
 
 #[cfg(test)]

@@ -124,10 +124,16 @@ impl Cleanup {
 
 /// Prints a line. Whoever stopped reading, as `head` does, misses nothing.
 fn say(line: impl Display) -> Result<()> {
+    tell(line).map(drop)
+}
+
+/// Prints a line; `false` where nobody reads any more.
+fn tell(line: impl Display) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("write to stdout"),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("write to stdout"),
     }
 }
 
