@@ -45,7 +45,7 @@ pub struct Veth {
     /// Its port; 0 while nobody's.
     pub port: u64,
     /// 1: the programs count it. 0: only the interface does. 2: the programs do, and of what the container receives the
-    /// interface knows how much came out of a queue behind them.
+    /// interface knows how much got past a queue, or a drop, behind them.
     pub counted: u64,
     /// What the interface had counted beyond what the programs did.
     pub offset: [Count; 2],

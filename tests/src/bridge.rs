@@ -43,6 +43,15 @@ impl Bridge {
         ip(&["addr", "add", &format!("{HOST}/24"), "dev", &self.name])
     }
 
+    /// Takes all interfaces on it down: nothing passes them any more, not even what the kernel says by itself.
+    pub fn fall_silent(&self) -> Result<()> {
+        let ports = fs::read_dir(format!("/sys/class/net/{}/brif", self.name)).context("list its ports")?;
+        for port in ports {
+            ip(&["link", "set", &port?.file_name().to_string_lossy(), "down"])?;
+        }
+        Ok(())
+    }
+
     /// The host's address on it, once it has one.
     #[must_use]
     pub fn address(&self) -> &'static str {

@@ -18,6 +18,7 @@ pub mod bpf;
 pub mod bridge;
 pub mod busybox;
 pub mod cgroup;
+pub mod counters;
 pub mod docker;
 pub mod foreign;
 pub mod host;

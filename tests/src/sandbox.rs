@@ -4,10 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
     process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,11 +13,9 @@ use nix::sched::CloneFlags;
 use crate::{
     bridge::{Bridge, interface, ip, keep_quiet},
     cgroup::Cgroup,
-    host, netkit, settings, wait,
+    counters::{self, Counters},
+    host, netkit, settings,
 };
-
-/// How long nothing passes before it is at rest.
-const REST: Duration = Duration::from_millis(5);
 
 /// A namespace with an interface `eth0`, and a cgroup whose processes are in it.
 #[derive(Debug)]
@@ -35,9 +30,6 @@ pub struct Sandbox {
     /// The cgroup above its own, if there is one.
     _parent: Option<Cgroup>,
 }
-
-/// Counters of an interface: bytes and packets received, bytes and packets transmitted.
-pub type Counters = [u64; 4];
 
 impl Sandbox {
     /// A cgroup of that name, whose processes are on the bridge as `10.213.0.number` and `fd00:213::number`.
@@ -260,12 +252,17 @@ impl Sandbox {
 
     /// What the host's end of its pair has counted, as the container sees it; the kernel's own numbers.
     pub fn counters(&self) -> Result<Counters> {
-        counters(&self.outside)
+        counters::outside(&self.outside)
     }
 
     /// The same, once nothing passes.
     pub fn at_rest(&self) -> Result<Counters> {
-        at_rest(&self.outside)
+        counters::at_rest(&self.outside)
+    }
+
+    /// What its own end of its pair has counted, in the order of [`counters::NAMES`].
+    pub fn inside(&self) -> Result<[u64; 8]> {
+        counters::inside(self.pid(), "eth0")
     }
 
     /// Takes its process out of its cgroup.
@@ -342,7 +339,7 @@ pub struct Orphan(String);
 impl Orphan {
     /// What the host's end has counted, as the container sees it, once nothing passes.
     pub fn at_rest(&self) -> Result<Counters> {
-        at_rest(&self.0)
+        counters::at_rest(&self.0)
     }
 }
 
@@ -350,26 +347,6 @@ impl Drop for Orphan {
     fn drop(&mut self) {
         let _gone_before = ip(&["link", "del", &self.0]);
     }
-}
-
-/// What the host's end of a pair has counted, as the container sees it; the kernel's own numbers.
-fn counters(outside: &str) -> Result<Counters> {
-    let folder = PathBuf::from("/sys/class/net").join(outside).join("statistics");
-    let read = |name: &str| -> Result<u64> {
-        let text = fs::read_to_string(folder.join(name)).with_context(|| format!("read {name}"))?;
-        text.trim().parse().context("a counter")
-    };
-    Ok([read("tx_bytes")?, read("tx_packets")?, read("rx_bytes")?, read("rx_packets")?])
-}
-
-/// The same, once nothing passes.
-fn at_rest(outside: &str) -> Result<Counters> {
-    let mut last = counters(outside)?;
-    wait::until("nothing passes", || {
-        thread::sleep(REST);
-        let now = counters(outside)?;
-        Ok((std::mem::replace(&mut last, now) == now).then_some(now))
-    })
 }
 
 /// A process that takes what comes. Its end kills it.

@@ -4,12 +4,7 @@ use std::{process::Child, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
-    agent::Agent,
-    bridge::Bridge,
-    page::Page,
-    pins::Pins,
-    report::Case,
-    sandbox::{Counters, Sandbox},
+    agent::Agent, bridge::Bridge, counters::Counters, page::Page, pins::Pins, report::Case, sandbox::Sandbox,
     settings, wait,
 };
 

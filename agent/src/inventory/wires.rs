@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use plimsoll_common::traffic::Count;
+use plimsoll_common::traffic::{Count, Direction};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use watcher::Watcher;
 
@@ -82,6 +82,15 @@ pub struct Reading {
     pub outside: [Counters; 2],
     /// The other end's name, and what it has counted: received, transmitted. `None` where it cannot be looked at.
     pub inside: Option<(String, [Counters; 2])>,
+}
+
+/// What the host's end of a pair transmits, the container receives.
+#[must_use]
+pub fn as_the_container_sees(outside: &Link) -> [Counters; 2] {
+    let mut counters = [Counters::default(); 2];
+    counters[Direction::Receive as usize] = outside.transmitted;
+    counters[Direction::Transmit as usize] = outside.received;
+    counters
 }
 
 /// Where an account's processes are.

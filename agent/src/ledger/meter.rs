@@ -19,7 +19,7 @@ use plimsoll_common::{
 use super::traffic::{Counted, Lines, News, SEVERAL, UNKNOWN, by_account, closed, new_port};
 
 use crate::{
-    inventory::wires::{Heard, Location, Question, Wire},
+    inventory::wires::{Heard, Location, Question, Wire, as_the_container_sees},
     kernel::{Commands, Error, traffic::TrafficMaps},
     network::Link,
 };
@@ -228,10 +228,7 @@ impl Meter {
             }
             None => return Ok(()),
         };
-        let last = last.map(|link| {
-            let counters = [link.transmitted, link.received];
-            counters.map(|counters| Count { bytes: counters.bytes, packets: counters.packets })
-        });
+        let last = last.map(as_the_container_sees);
         let flows = self.lines.passed_in_all(ifindex, &counted, last).unwrap_or_default();
         let nobody = port_key(HOST, NOBODY.as_bytes());
         let from = match (veth.port, sender) {

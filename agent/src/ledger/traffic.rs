@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pair::Pair;
+use pair::{Pair, drops};
 
 use plimsoll_common::{
     port::{Flow, Flows, NAME, Port, Veth, plus, port_key},
@@ -19,7 +19,7 @@ use super::snapshot::{Interface, Network, NetworkSource};
 use crate::{
     inventory::wires::{Location, Reading, Wire},
     kernel::traffic::{Both, Passed, Seen},
-    network::Namespace,
+    network::{Counters, Namespace},
 };
 
 /// Name of the interface under which the host's network is shown, as cAdvisor does.
@@ -54,7 +54,7 @@ pub struct Lines {
 pub struct News {
     /// Pairs whose name in their container is another now, with the account and that name.
     pub renamed: Vec<(u32, u64, String)>,
-    /// Pairs that a queue was put behind, as they are to be written down.
+    /// Pairs behind whose programs packets stay, as they are to be written down.
     pub held: Vec<(u32, Veth)>,
     /// What is to be written down of the interface's own counters.
     pub seen: Vec<(u32, Seen)>,
@@ -146,7 +146,7 @@ impl Lines {
             {
                 news.renamed.push((ifindex, *account, now.clone()));
             }
-            if reading.is_queued && pair.hold() {
+            if (reading.is_queued || drops(&reading.outside)) && pair.hold() {
                 news.held.push((ifindex, pair.veth));
             }
             news.seen.extend(pair.saw(reading).map(|seen| (ifindex, seen)));
@@ -226,13 +226,13 @@ impl Lines {
     /// What passed a pair that is gone, and is in no port yet; `last` is what its interface had counted in the end.
     #[must_use]
     pub fn passed_in_all(
-        &self,
+        &mut self,
         ifindex: u32,
         interfaces: &HashMap<u32, Passed>,
-        last: Option<[Count; 2]>,
+        last: Option<[Counters; 2]>,
     ) -> Option<Flows> {
         let counted = interfaces.get(&ifindex).map(|passed| passed.both).unwrap_or_default();
-        Some(self.pairs.get(&ifindex)?.passed_in_all(&counted, last))
+        Some(self.pairs.get_mut(&ifindex)?.passed_in_all(&counted, last))
     }
 
     /// Accounts that have a pair.

@@ -2,7 +2,7 @@
 
 use plimsoll_common::traffic::{Count, Traffic};
 
-use super::watcher::as_the_container_sees;
+use super::as_the_container_sees;
 use crate::{
     kernel::veths::Veths,
     network::{Requests, packets_wait},

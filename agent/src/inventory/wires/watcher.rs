@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_common::traffic::{Count, Direction};
+use plimsoll_common::traffic::Count;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    Candidate, Heard, Location, Question, Reading, Told, Wire,
+    Candidate, Heard, Location, Question, Reading, Told, Wire, as_the_container_sees,
     offset::{Offset, Progress},
 };
 use crate::{
@@ -351,12 +351,4 @@ impl Watcher {
             None => Ok(()),
         }
     }
-}
-
-/// What the host's end transmits, the container receives.
-pub(super) fn as_the_container_sees(outside: &Link) -> [Counters; 2] {
-    let mut counters = [Counters::default(); 2];
-    counters[Direction::Receive as usize] = outside.transmitted;
-    counters[Direction::Transmit as usize] = outside.received;
-    counters
 }

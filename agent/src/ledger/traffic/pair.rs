@@ -62,8 +62,8 @@ impl Pair {
         self.veth.counted != NOT
     }
 
-    /// From now on a queue holds back what the container is to receive: the programs see more than comes out of it. Until
-    /// now both counted the same, so the sum goes on with what the interface counts. `false`: that is known.
+    /// The programs see more than the container receives: a queue behind them holds it back, or the kernel drops some of
+    /// it. Until now both counted the same, so the sum goes on with what the interface counts. `false`: that is known.
     pub(super) fn hold(&mut self) -> bool {
         if self.veth.counted != BY_PROGRAMS {
             return false;
@@ -106,9 +106,12 @@ impl Pair {
     }
 
     /// The same of one that is gone; `last` is what its interface had counted in the end.
-    pub(super) fn passed_in_all(&self, counted: &Both, last: Option<[Count; 2]>) -> Flows {
+    pub(super) fn passed_in_all(&mut self, counted: &Both, last: Option<[Counters; 2]>) -> Flows {
+        if last.as_ref().is_some_and(drops) {
+            self.hold();
+        }
         let mut flows = self.passed(Some(counted));
-        for (place, last) in last.into_iter().flatten().enumerate() {
+        for (place, last) in last.iter().flatten().map(count).enumerate() {
             // The end of its pair makes an interface forget what it had received.
             let before = self.reading.as_ref().map(|reading| count(&reading.outside[place]));
             let last = before.filter(|before| before.bytes > last.bytes).unwrap_or(last);
@@ -134,6 +137,11 @@ impl Pair {
             _ => None,
         }
     }
+}
+
+/// Whether the interface dropped some of what the container was to receive, behind our programs.
+pub(super) fn drops(outside: &[Counters; 2]) -> bool {
+    outside[Direction::Receive as usize].dropped > 0
 }
 
 fn count(counters: &Counters) -> Count {

@@ -9,6 +9,10 @@ fn count(bytes: u64) -> Count {
     Count { bytes, packets: bytes / 100 }
 }
 
+fn counters(bytes: u64) -> Counters {
+    Counters { bytes, packets: bytes / 100, ..Counters::default() }
+}
+
 fn both(bytes: u64) -> Both {
     let mut traffic = Traffic::ZERO;
     traffic.classes[0] = count(bytes);
@@ -54,8 +58,8 @@ fn a_pair_that_another_gets_leaves_what_passed_behind() {
 fn the_last_counters_tell_what_no_program_saw() {
     let mut lines = Lines::default();
     lines.appeared(&wire(7, 1_000), Instant::now());
-    let last =
-        |bytes| lines.passed_in_all(7, &counted(&[(7, 200)]), Some([count(bytes); 2])).expect("a pair");
+    let mut last =
+        |bytes| lines.passed_in_all(7, &counted(&[(7, 200)]), Some([counters(bytes); 2])).expect("a pair");
     assert_eq!(last(1_500)[0].total(), count(1_500));
     assert_eq!(last(1_500)[0].uncounted, count(1_300));
     assert_eq!(last(1_100)[0].total(), count(1_200), "a total never falls");
@@ -66,23 +70,22 @@ fn an_interface_without_programs_counts_by_itself() {
     let mut lines = Lines::default();
     let counted_by_itself = Wire { counted: Err("no tcx".to_owned()), ..wire(7, 0) };
     lines.appeared(&counted_by_itself, Instant::now());
-    let counters = crate::network::Counters { bytes: 700, packets: 7, errors: 1, dropped: 2 };
-    let inside = Some(("eth0".to_owned(), [counters; 2]));
-    let reading = Reading { ifindex: 7, is_queued: false, outside: [counters; 2], inside };
+    let counters_and_bad = Counters { errors: 1, dropped: 2, ..counters(700) };
+    let inside = Some(("eth0".to_owned(), [counters_and_bad; 2]));
+    let reading = Reading { ifindex: 7, is_queued: false, outside: [counters(700); 2], inside };
     lines.read(vec![reading]);
     let [received, _] = lines.passed(7, &HashMap::new()).expect("a pair");
     assert_eq!((received.total(), received.errors, received.dropped), (count(700), 1, 2));
-    let all = lines.passed_in_all(7, &HashMap::new(), Some([count(900); 2])).expect("a pair");
+    let all = lines.passed_in_all(7, &HashMap::new(), Some([counters(900); 2])).expect("a pair");
     assert_eq!(all[0].total(), count(900));
-    let all = lines.passed_in_all(7, &HashMap::new(), Some([count(900), count(0)])).expect("a pair");
+    let all = lines.passed_in_all(7, &HashMap::new(), Some([counters(900), counters(0)])).expect("a pair");
     assert_eq!(all[1].total(), count(700), "at its end an interface forgets what it had received");
 }
 
 #[test]
 fn what_a_queue_holds_back_was_not_received() {
     let reading = |bytes, is_queued| {
-        let counters = crate::network::Counters { bytes, packets: bytes / 100, errors: 0, dropped: 0 };
-        vec![Reading { ifindex: 7, is_queued, outside: [counters; 2], inside: None }]
+        vec![Reading { ifindex: 7, is_queued, outside: [counters(bytes); 2], inside: None }]
     };
     let mut lines = Lines::default();
     lines.appeared(&wire(7, 1_000), Instant::now());
@@ -98,9 +101,25 @@ fn what_a_queue_holds_back_was_not_received() {
     assert_eq!(again.passed(7, &counted(&[(7, 950)])).expect("a pair")[0].total(), count(1_300));
     again.read(reading(1_500, false));
     assert_eq!(again.passed(7, &counted(&[(7, 950)])).expect("a pair")[0].total(), count(1_500));
-    let last = lines.passed_in_all(7, &counted(&[(7, 950)]), Some([count(1_600), count(0)]));
+    let last = lines.passed_in_all(7, &counted(&[(7, 950)]), Some([counters(1_600), counters(0)]));
     let [received, transmitted] = last.expect("a pair");
     assert_eq!((received.total(), transmitted.total()), (count(1_600), count(1_950)));
+}
+
+#[test]
+fn what_the_kernel_drops_behind_the_programs_was_not_received() {
+    let with_drops = |bytes| [Counters { dropped: 3, ..counters(bytes) }, counters(bytes)];
+    let mut lines = Lines::default();
+    lines.appeared(&wire(7, 1_000), Instant::now());
+    let reading = Reading { ifindex: 7, is_queued: false, outside: with_drops(1_300), inside: None };
+    assert_eq!(lines.read(vec![reading]).held.len(), 1);
+    let [received, transmitted] = lines.passed(7, &counted(&[(7, 600)])).expect("a pair");
+    assert_eq!((received.total(), transmitted.total()), (count(1_300), count(1_600)));
+
+    lines.appeared(&wire(8, 1_000), Instant::now());
+    let last = lines.passed_in_all(8, &counted(&[(8, 600)]), Some(with_drops(1_400)));
+    let [received, transmitted] = last.expect("a pair");
+    assert_eq!((received.total(), transmitted.total()), (count(1_400), count(1_600)), "it went at once");
 }
 
 #[test]
