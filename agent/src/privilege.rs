@@ -19,6 +19,12 @@ pub fn needed(kernel: Option<(u32, u32)>, kills: bool) -> CapsHashSet {
     needed
 }
 
+/// Whether processes of others can be killed.
+#[must_use]
+pub fn can_kill() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_KILL).unwrap_or_default()
+}
+
 /// Keeps only what is needed, for this thread and all that it starts. Call it while this process has one thread.
 ///
 /// # Errors

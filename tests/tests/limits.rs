@@ -12,8 +12,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use plimsoll_tests::{
-    agent::Agent, bridge::Bridge, host, page::Page, pins::Pins, report::Case, sandbox::Sandbox, settings,
-    wait,
+    agent::Agent, bridge::Bridge, docker::Docker, host, page::Page, pins::Pins, report::Case,
+    sandbox::Sandbox, settings, wait,
 };
 use tempfile::NamedTempFile;
 
@@ -21,6 +21,7 @@ const TASKS: &str = "plimsoll_container_limit_tasks";
 const RATE: &str = "plimsoll_container_limit_bytes_per_second";
 const HITS: &str = "plimsoll_container_pids_limit_hits_total";
 const HELD: &str = "plimsoll_container_limit_held";
+const DRIFT: &str = "plimsoll_limit_drift_total";
 const VIOLATIONS: &str = "plimsoll_limit_violations_total";
 
 /// Longer than the engine takes to read what it holds.
@@ -47,7 +48,22 @@ fn start(pins: &Pins, config: &NamedTempFile, more: &[&str]) -> Result<Agent> {
 
 /// The directory of a cgroup where the pids controller is.
 fn pids_of(sandbox: &Sandbox) -> Result<PathBuf> {
-    let relative = sandbox.cgroup.id();
+    pids_root().map(|root| root.join(sandbox.cgroup.id().trim_start_matches('/')))
+}
+
+/// That of a process.
+fn pids_of_process(pid: &str) -> Result<PathBuf> {
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let path_in = |controllers: &str| {
+        let mut lines = cgroups.lines().map(|line| line.splitn(3, ':').collect::<Vec<_>>());
+        lines.find(|line| line[1] == controllers).map(|line| line[2].trim_start_matches('/').to_owned())
+    };
+    let path = path_in("pids").or_else(|| path_in("")).context("a cgroup with the pids controller")?;
+    Ok(pids_root()?.join(path))
+}
+
+/// Where the pids controller is.
+fn pids_root() -> Result<PathBuf> {
     let has_pids =
         |mount: &host::Mount| mount.kind == "cgroup" && mount.options.split(',').any(|word| word == "pids");
     let mounts = host::mounts()?;
@@ -55,7 +71,7 @@ fn pids_of(sandbox: &Sandbox) -> Result<PathBuf> {
         .iter()
         .find(|mount| has_pids(mount))
         .or_else(|| mounts.iter().find(|mount| mount.kind == "cgroup2"));
-    Ok(root.context("no pids controller")?.point.join(relative.trim_start_matches('/')))
+    Ok(root.context("no pids controller")?.point.clone())
 }
 
 /// A container that is in the hierarchy of the pids controller, too.
@@ -140,6 +156,13 @@ fn a_fork_bomb_is_stopped_at_its_line() -> Result<()> {
 
         write(config.path(), "pids = 70")?;
         wait::until_true("it is raised", || Ok(bomb.max()? == "70"))?;
+        write(config.path(), "pids = 10")?;
+        wait::until_true("it is below what is there", || Ok(bomb.max()? == "10"))?;
+        thread::sleep(A_READING);
+        let events = agent.ask(&["events", "--json"])?;
+        case.prove(format!("the journal tells of that: {events}"), events.contains("\"over\""));
+        write(config.path(), "pids = 70")?;
+        wait::until_true("it is raised again", || Ok(bomb.max()? == "70"))?;
         write(config.path(), "pids = \"many\"")?;
         thread::sleep(Duration::from_secs(4));
         case.compare("a bad file changes nothing", bomb.number("pids.max")?, 70);
@@ -148,6 +171,64 @@ fn a_fork_bomb_is_stopped_at_its_line() -> Result<()> {
         case.prove("and told so", bomb.value(&agent.scrape()?, TASKS)?.is_none());
         child.kill()?;
         child.wait()?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_the_runtime_sets_counts_and_comes_back() -> Result<()> {
+    Case::run("what_the_runtime_sets_counts_and_comes_back", |case| {
+        let (pins, docker) = (Pins::new()?, Docker::start()?);
+        let config = NamedTempFile::with_suffix(".toml")?;
+        let text = "[[limits.policy]]\nname = \"test\"\nselect = { name = \"limited-*\" }\npids = 50\n";
+        fs::write(config.path(), text)?;
+        let agent = start(&pins, &config, &["--docker-root", &docker.root().display().to_string()])?;
+        // What the runtime sets, what holds then, and what is there when all is undone.
+        let cases = [
+            ("none", "-1", "50", "max"),
+            ("more", "100", "50", "80"),
+            ("same", "50", "50", "50"),
+            ("less", "30", "30", "30"),
+        ];
+        let mut files = Vec::new();
+        for (name, its, ..) in cases {
+            let name = format!("limited-{name}");
+            docker.start_container(&["--name", &name, "--pids-limit", its], "sleep 1000")?;
+            let pid = docker.run(&["inspect", "--format", "{{.State.Pid}}", &name])?;
+            files.push(pids_of_process(pid.trim())?.join("pids.max"));
+        }
+        let all = || {
+            files
+                .iter()
+                .map(|file| Ok(fs::read_to_string(file)?.trim().to_owned()))
+                .collect::<Result<Vec<_>>>()
+        };
+        let held: Vec<_> = cases.iter().map(|(_, _, held, _)| (*held).to_owned()).collect();
+        wait::until_true("all are held", || Ok(all()? == held))?;
+        // What holds is looked at every ten seconds.
+        thread::sleep(Duration::from_secs(12));
+        let drift = |page: &Page| page.count(DRIFT, &[]);
+        case.compare("changes by others, where there were none", drift(&agent.scrape()?)?, 0);
+        docker.run(&["update", "--pids-limit", "80", "limited-more"])?;
+        wait::until_true("it is held again", || Ok(all()? == held && drift(&agent.scrape()?)? == 1))?;
+        docker.run(&["restart", "--time", "0", "limited-same"])?;
+        let pid = docker.run(&["inspect", "--format", "{{.State.Pid}}", "limited-same"])?;
+        files[2] = pids_of_process(pid.trim())?.join("pids.max");
+        thread::sleep(A_READING);
+        let shown = agent.ask(&["limit", "ls"])?;
+        case.prove(
+            format!("it tells of the lower one: {shown}"),
+            shown.contains("the runtime's own limit is lower: 30"),
+        );
+        agent.stop()?;
+        pins.clean_up()?;
+        let now = files
+            .iter()
+            .map(|file| Ok(fs::read_to_string(file)?.trim().to_owned()))
+            .collect::<Result<Vec<_>>>()?;
+        for ((name, _, _, undone), now) in cases.iter().zip(now) {
+            case.prove(format!("{name} is {undone} again: {now}"), now == *undone);
+        }
         Ok(())
     })
 }

@@ -32,6 +32,8 @@ use crate::{
         limits::{Limits, What},
         roster::Subject,
     },
+    privilege,
+    runtimes::daemons,
 };
 
 /// How often it is looked whether the configuration changed.
@@ -59,6 +61,7 @@ pub(super) fn start(
     sweeps: bool,
 ) -> anyhow::Result<Counter> {
     let (journal, reads) = Journal::new(SystemTime::now());
+    let (orders, arrive) = channel();
     let (engine, limits) = Engine::new(Setting {
         pins,
         pids: hierarchies.pids().cloned(),
@@ -68,8 +71,8 @@ pub(super) fn start(
         policies: config.limits.clone(),
         journal,
         sweeps,
+        orders: orders.clone(),
     })?;
-    let (orders, arrive) = channel();
     let run = move || engine.run(&arrive);
     thread::Builder::new().name("limits".into()).spawn(run).context("start a thread for limits")?;
     Ok(Counter { orders, limits, roster, journal: reads })
@@ -77,8 +80,10 @@ pub(super) fn start(
 
 /// Cgroups that are never limited.
 fn protection(counted: &Hierarchy) -> Protection {
-    let path = |pid| cgroup::path_of_pid(pid, counted).ok().flatten().unwrap_or_else(|| b"/".to_vec());
-    Protection { agent: path(std::process::id()), init: path(1) }
+    let found = |pid| cgroup::path_of_pid(pid, counted).ok().flatten();
+    let path = |pid| found(pid).unwrap_or_else(|| b"/".to_vec());
+    let runtimes = daemons::running(&daemons::ALL).filter_map(found).collect();
+    Protection { agent: path(std::process::id()), init: path(1), runtimes }
 }
 
 impl Counter {
@@ -194,6 +199,11 @@ fn reloaded(file: Option<&Path>, command_line: Option<Mode>) -> Order {
         Ok((config, warnings)) => {
             for (path, warning) in file.iter().flat_map(|path| warnings.iter().map(move |it| (path, it))) {
                 tracing::warn!("{}:{warning}", path.display());
+            }
+            if config.limits.kills() && !privilege::can_kill() {
+                tracing::warn!(
+                    "a policy kills at the task limit, and this agent gave up the right to when it started: start it again"
+                );
             }
             let mut policies = config.limits;
             policies.command_line = command_line;

@@ -88,17 +88,6 @@ impl Tasks {
         self.cgroup.parsed("pids.current", number)
     }
 
-    /// The most tasks that there were at once; `None` where the kernel does not say (before 6.1).
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn peak(&self) -> Result<Option<u64>, TaskError> {
-        match self.cgroup.parsed("pids.peak", number) {
-            Err(TaskError::NotSupported { .. }) => Ok(None),
-            peak => peak.map(Some),
-        }
-    }
-
     /// How often its limit was hit.
     ///
     /// # Errors

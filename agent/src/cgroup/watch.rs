@@ -6,14 +6,9 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::fs::FileExt as _,
     },
-    time::Duration,
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::OFlag,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
+use nix::fcntl::OFlag;
 
 use super::{TaskError, opened::Opened};
 
@@ -50,7 +45,13 @@ impl Watch {
     ///
     /// # Errors
     /// The cgroup is gone, or the kernel's.
-    pub fn wait(&self, patience: Duration) -> Result<bool, TaskError> {
+    #[cfg(test)]
+    pub fn wait(&self, patience: std::time::Duration) -> Result<bool, TaskError> {
+        use nix::{
+            errno::Errno,
+            poll::{PollFd, PollFlags, PollTimeout, poll},
+        };
+
         let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLPRI)];
         let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
         match poll(&mut files, timeout) {

@@ -13,6 +13,7 @@ use crate::{
     app,
     cgroup::Hierarchies,
     config::{Config, Problem},
+    control::Door,
     kernel::{
         memory::{self, possible_cpus},
         pins,
@@ -83,6 +84,7 @@ impl Arguments {
         lines.extend(program_lines(cgroup2));
         lines.extend(tap_lines(cgroup2));
         lines.push(memory_line(self.possible_cpus));
+        lines.push(control_line(&config));
         lines.extend(docker_lines(&config));
         if self.json {
             say(serde_json::to_string_pretty(&lines)?)?;
@@ -177,6 +179,17 @@ fn memory_line(cpus: Option<u32>) -> Line {
             )
         }
         Err(error) => line(feature, State::LeftOut, error),
+    }
+}
+
+/// The socket at which limits are set by hand.
+fn control_line(config: &Config) -> Line {
+    let feature = "control socket";
+    let path = &config.control;
+    match Door::is_taken(path) {
+        Ok(true) => line(feature, State::Ok, format!("an agent listens at {}", path.display())),
+        Ok(false) => line(feature, State::Ok, format!("{} is free", path.display())),
+        Err(error) => line(feature, State::Missing, error.to_string()),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     kernel::pins,
 };
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Control {
     /// The agent's control socket.
     #[arg(long = "control", value_name = "PATH", default_value = SOCKET)]

@@ -1,15 +1,15 @@
 //! `plimsoll events`: what became of limits, as a running agent has it in its journal.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{
     control::{Control, block_on},
     tell, units,
 };
 use crate::{
-    control::document::Lost,
+    control::{client::Lines, document::Lost},
     http::{events::Events, query::encoded},
     inventory::visible,
     ledger::{
@@ -19,6 +19,9 @@ use crate::{
         span::Span,
     },
 };
+
+/// Between two looks whether an agent is there again.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// What `--help` says below the flags.
 pub(super) const EXAMPLES: &str = "\
@@ -31,9 +34,9 @@ Examples:
   plimsoll events --follow --container web
   plimsoll events --json | jq 'select(.kind == \"hit\")'";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Arguments {
-    /// Then go on, with what happens, until Ctrl-C.
+    /// Then go on, with what happens, until Ctrl-C; with the next agent, too, when one ends.
     #[arg(long, short)]
     follow: bool,
     /// JSON, an event a line (docs/api.md).
@@ -76,12 +79,27 @@ impl Arguments {
         Ok(())
     }
 
+    /// Until nobody reads: an agent that ends may be followed by another, whose journal begins with it.
     async fn follow(&self) -> Result<()> {
         let mut lines = self.control.agent().lines(&self.target()).await?;
-        loop {
-            let next = lines.next().await;
-            let next = next.map_err(|source| anyhow::anyhow!(source)).context("the agent hung up")?;
-            let Some(line) = next else { bail!("the agent ended, and its journal with it") };
+        while self.tell_all(&mut lines).await? {
+            eprintln!("plimsoll: the agent ended, and its journal with it; waiting for the next");
+            let next = Self { since: None, ..self.clone() };
+            lines = loop {
+                tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+                match self.control.agent().lines(&next.target()).await {
+                    Err(error) if error.is_absence() => {}
+                    lines => break lines?,
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Until the agent ends; `false`: nobody reads any more.
+    async fn tell_all(&self, lines: &mut Lines) -> Result<bool> {
+        // An agent that is killed cuts its stream.
+        while let Ok(Some(line)) = lines.next().await {
             let going_on = match serde_json::from_slice(&line) {
                 Ok(Lost { lost }) if !self.json => {
                     eprintln!(
@@ -97,9 +115,10 @@ impl Arguments {
                 }
             };
             if !going_on {
-                return Ok(());
+                return Ok(false);
             }
         }
+        Ok(true)
     }
 
     fn shown(&self, entry: &Arc<Entry>) -> Result<String> {

@@ -223,6 +223,14 @@ fn hung_up(failure: &(dyn Error + 'static)) -> bool {
     })
 }
 
+impl ClientError {
+    /// Whether no agent is there, which may change.
+    #[must_use]
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::NoSocket(_) | Self::NoAgent(_) | Self::HungUp { .. })
+    }
+}
+
 /// A stream of lines.
 #[derive(Debug)]
 pub struct Lines {

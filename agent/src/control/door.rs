@@ -141,6 +141,15 @@ impl Door {
         Ok(Self { listener, guests: Guests { owner: geteuid().as_raw(), group }, place })
     }
 
+    /// Whether an agent listens at that path.
+    ///
+    /// # Errors
+    /// No agent could: something else is there, or the system refuses.
+    pub fn is_taken(path: &Path) -> Result<bool, DoorError> {
+        unusable(path).map_or(Ok(()), |why| Err(DoorError::Path { path: path.to_owned(), why }))?;
+        Ok(is_there(path)? && is_live(path)?)
+    }
+
     /// Removes what an agent left at that path; gives whether there was something.
     ///
     /// # Errors
@@ -222,8 +231,8 @@ fn lock(mut directory: File, path: &Path) -> Result<Flock<File>, DoorError> {
     Err(DoorError::Locked(path.to_owned()))
 }
 
-/// Removes the socket that an agent left, and nothing else; gives whether there was one.
-fn make_room(path: &Path) -> Result<bool, DoorError> {
+/// Whether there is a socket of ours; nothing else may be.
+fn is_there(path: &Path) -> Result<bool, DoorError> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         found => found.map_err(failed("look at", path))?,
@@ -234,6 +243,14 @@ fn make_room(path: &Path) -> Result<bool, DoorError> {
     }
     if found.uid() != geteuid().as_raw() {
         return Err(taken("a socket of another user is there"));
+    }
+    Ok(true)
+}
+
+/// Removes the socket that an agent left, and nothing else; gives whether there was one.
+fn make_room(path: &Path) -> Result<bool, DoorError> {
+    if !is_there(path)? {
+        return Ok(false);
     }
     if is_live(path)? {
         return Err(DoorError::Live(path.to_owned()));

@@ -17,6 +17,15 @@ pub struct Desired {
     pub above_runtime: bool,
 }
 
+impl Desired {
+    /// Of tasks: the number that is set, where the runtime had set `before`.
+    #[must_use]
+    pub fn within(&self, before: Option<u64>) -> u64 {
+        let before = before.filter(|_| !self.above_runtime);
+        before.map_or(self.wanted, |before| before.min(self.wanted))
+    }
+}
+
 /// What is to be done. Each is safe to do again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -39,7 +48,7 @@ pub fn decide(
     let undo = done.iter().filter(|(place, _)| is_limit(place) && !wanted.contains_key(place));
     let undo = undo.map(|(_, record)| Action::Undo(record.clone()));
     let is_held = |place: &Place, desired: &Desired| {
-        is_known(*place) && done.get(place).is_some_and(|record| record.wanted() == desired.wanted)
+        is_known(*place) && done.get(place).is_some_and(|record| record.is_for(desired))
     };
     let hold = wanted.iter().filter(|(place, desired)| !is_held(place, desired));
     undo.chain(hold.map(|(place, desired)| Action::Hold(*place, desired.clone()))).collect()
@@ -53,6 +62,24 @@ mod tests {
 
     fn desired(wanted: u64) -> Desired {
         Desired { account: 1, wanted, path: Vec::new(), above_runtime: false }
+    }
+
+    #[test]
+    fn leave_to_go_above_the_runtime_is_given_and_taken() {
+        let record = |ours| Record::Tasks {
+            cgroup: 1,
+            path: b"/docker/4f".as_slice().into(),
+            before: Some(30),
+            ours,
+            was: None,
+            wanted: 50,
+        };
+        for (above_runtime, ours, expected) in
+            [(false, 30, true), (false, 50, false), (true, 30, false), (true, 50, true)]
+        {
+            let desired = Desired { above_runtime, ..desired(50) };
+            assert_eq!(record(ours).is_for(&desired), expected, "{above_runtime} {ours}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The one thread that decides and acts: takes in who is there, what the configuration says and what is set by hand, and sees
 //! to it that what is wanted holds. Files and netlink may make it wait; nobody waits for it but who asks by hand.
 
+mod alarm;
 mod orders;
 mod report;
 mod sample;
@@ -11,16 +12,18 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, Sender},
     },
     time::{Duration, Instant, SystemTime},
 };
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 
+use self::alarm::Alarm;
 pub use self::orders::{HandRequest, Order, Refusal, Settled};
 use super::{
-    Mode, Policies,
+    Mode, OnPidsLimit, Policies,
     apply::{Doer, Held, Look, NotHeld},
     decide::{Action, decide},
     hands::Hands,
@@ -61,6 +64,8 @@ pub struct Setting<'a> {
     pub journal: Journal,
     /// What is left of agents that nobody knows any more is removed.
     pub sweeps: bool,
+    /// Where its orders come from: it gives itself some.
+    pub orders: Sender<Order>,
 }
 
 /// The engine.
@@ -85,6 +90,7 @@ pub struct Engine {
     loaded: SystemTime,
     problem: Option<String>,
     sweeps: bool,
+    alarm: Alarm,
     looked: Instant,
     read: Instant,
 }
@@ -109,7 +115,7 @@ impl Engine {
     /// # Errors
     /// Pins are missing, or the kernel's.
     pub fn new(setting: Setting<'_>) -> anyhow::Result<(Self, watch::Receiver<Arc<Limits>>)> {
-        let Setting { pins, pids, freezer, counted, protection, policies, journal, sweeps } = setting;
+        let Setting { pins, pids, freezer, counted, protection, policies, journal, sweeps, orders } = setting;
         let (report, reads) = watch::channel(Arc::new(Limits::default()));
         let engine = Self {
             doer: Doer::open(pins, pids.clone(), freezer)?,
@@ -129,13 +135,14 @@ impl Engine {
             loaded: SystemTime::now(),
             problem: None,
             sweeps,
+            alarm: Alarm::start(orders).context("watch for hits of limits")?,
             looked: Instant::now(),
             read: Instant::now(),
         };
         Ok((engine, reads))
     }
 
-    /// Works until nobody can give it orders any more. What it holds stays held.
+    /// Works until the process ends: its own alarm may give it orders to the last. What it holds stays held.
     pub fn run(mut self, orders: &Receiver<Order>) {
         if self.sweeps {
             match self.doer.sweep() {
@@ -202,6 +209,7 @@ impl Engine {
             self.act(&action);
         }
         self.tried.retain(|place, _| wanted.contains_key(place) || self.doer.done.contains_key(place));
+        self.set_alarm();
         let living: BTreeSet<u64> = self.lines.iter().map(Line::key).collect();
         self.used.retain(|key, _| living.contains(key));
     }
@@ -238,6 +246,22 @@ impl Engine {
         } else {
             self.tried.insert(place, Tried { wanted, result, at: Instant::now() });
         }
+    }
+
+    /// Hits of limits at which more is done than to refuse are to be told at once.
+    fn set_alarm(&mut self) {
+        let Some(pids) = &self.pids else { return };
+        let acts = |line: &&Line| line.mode == Mode::Enforce && line.on_hit != OnPidsLimit::Deny;
+        let places = self
+            .lines
+            .iter()
+            .filter(acts)
+            .flat_map(|line| line.places.iter().map(move |place| (place, line)));
+        let cgroups = places.filter_map(|(place, line)| match place {
+            Place::Tasks(cgroup) => Some((*cgroup, line.path.as_slice())),
+            _ => None,
+        });
+        self.alarm.keep(pids, &cgroups.collect());
     }
 
     /// Of a task limit that is to be held: the hits before it, which are none of its own.

@@ -48,6 +48,8 @@ pub struct Protection {
     pub agent: Vec<u8>,
     /// Process 1's.
     pub init: Vec<u8>,
+    /// Those of container runtimes of the host.
+    pub runtimes: Vec<Vec<u8>>,
 }
 
 impl Protection {
@@ -59,6 +61,8 @@ impl Protection {
             Some(Protected::Agent)
         } else if holds(&self.init) {
             Some(Protected::Init)
+        } else if self.runtimes.iter().any(|other| holds(other)) {
+            Some(Protected::Runtime)
         } else {
             None
         }
@@ -98,8 +102,14 @@ pub fn lines(subject: &roster::Subject, wanted: &Wanted, cgroup: impl FnOnce() -
     };
     let mut lines = Vec::new();
     if let Some(Limit { value, mode, origin }) = pids.as_ref().filter(|limit| limit.mode != Mode::Off) {
-        let places = cgroup().map(Place::Tasks).into_iter().collect();
-        let nowhere = Some("it has no cgroup with the pids controller");
+        // Until its first program runs, its runtime sets `pids.max` itself.
+        let cgroup = if subject.runs { cgroup() } else { None };
+        let places = cgroup.map(Place::Tasks).into_iter().collect();
+        let nowhere = Some(if subject.runs {
+            "it has no cgroup with the pids controller"
+        } else {
+            "its first program does not run yet"
+        });
         lines.push(line(What::Tasks, value.get().into(), *mode, origin, places, nowhere));
     }
     let rates = [(What::Ingress, ingress), (What::Egress, egress)];
@@ -153,10 +163,16 @@ mod tests {
 
     #[test]
     fn what_the_agent_or_process_1_is_in_is_protected() {
-        let protection = Protection { agent: b"/docker/4f/agent".to_vec(), init: b"/init.scope".to_vec() };
+        let protection = Protection {
+            agent: b"/docker/4f/agent".to_vec(),
+            init: b"/init.scope".to_vec(),
+            runtimes: vec![b"/system.slice/docker.service".to_vec()],
+        };
         assert_eq!(protection.of(b"/docker/4f"), Some(Protected::Agent));
         assert_eq!(protection.of(b"/docker/4f/agent"), Some(Protected::Agent));
         assert_eq!(protection.of(b"/init.scope"), Some(Protected::Init));
+        assert_eq!(protection.of(b"/system.slice/docker.service"), Some(Protected::Runtime));
+        assert_eq!(protection.of(b"/system.slice/docker"), None);
         assert_eq!(protection.of(b"/docker/4"), None);
         assert_eq!(protection.of(b"/docker/4f/other"), None);
     }

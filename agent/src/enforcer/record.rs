@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::decide::Desired;
 use crate::cgroup::printable;
 use crate::kernel::records::Records;
 
@@ -135,6 +136,15 @@ impl Record {
                 *wanted
             }
             Self::Frozen { .. } => 0,
+        }
+    }
+
+    /// Whether what was done is what is to be held.
+    #[must_use]
+    pub fn is_for(&self, desired: &Desired) -> bool {
+        match self {
+            Self::Tasks { before, ours, .. } if *ours != desired.within(*before) => false,
+            record => record.wanted() == desired.wanted,
         }
     }
 

@@ -61,6 +61,18 @@ impl Lookout {
         }
     }
 
+    /// Whether a cgroup executed a program, as far as is known.
+    #[must_use]
+    pub fn has_executed(&self, cgroup: u32) -> bool {
+        self.executed.contains(&cgroup)
+    }
+
+    /// All that are there count as if they had executed one: that may have been missed.
+    pub fn all_executed(&mut self, clerk: &Clerk) {
+        let there = clerk.book.members().filter(|(_, member)| !member.removed);
+        self.executed.extend(there.map(|(cgroup, _)| cgroup));
+    }
+
     /// A cgroup is gone.
     pub fn removed(&mut self, cgroup: u32) {
         self.executed.remove(&cgroup);
@@ -69,6 +81,7 @@ impl Lookout {
     /// Everything that was there at the start is known.
     pub fn ready(&mut self, clerk: &mut Clerk) {
         self.ready = true;
+        self.all_executed(clerk);
         let there = clerk.book.candidates();
         for candidate in &there {
             clerk.meter.settled(candidate.account);

@@ -187,7 +187,10 @@ impl Owner {
             return;
         }
         self.published = Instant::now();
-        let now: Arc<[Subject]> = roster(&self.clerk.book, &self.clerk.meter.lines).into();
+        let now: Arc<[Subject]> = {
+            let executed = |cgroup| self.lookout.has_executed(cgroup);
+            roster(&self.clerk.book, &self.clerk.meter.lines, executed).into()
+        };
         self.rosters.send_if_modified(|roster| {
             let is_new = roster.as_ref() != Some(&now);
             *roster = Some(now);
@@ -370,6 +373,9 @@ impl Owner {
             due.into_iter().filter_map(|(_, cgroup)| self.clerk.book.ask(cgroup)).collect();
         if now.duration_since(self.looked_up) >= LOOK_UP {
             self.looked_up = now;
+            // One whose processes were moved into it executes nothing.
+            self.lookout.all_executed(&self.clerk);
+            self.stir();
             let book: &Book = &self.clerk.book;
             asks.extend(book.containers().into_iter().filter_map(|cgroup| book.ask(cgroup)));
             self.walk()?;
@@ -378,6 +384,8 @@ impl Owner {
         self.act(asks)?;
         self.lookout.tick(now, &mut self.clerk)?;
         if self.clerk.events_were_lost()? {
+            self.lookout.all_executed(&self.clerk);
+            self.stir();
             self.walk()?;
         }
         self.clerk.look_after(self.settings.retention)

@@ -1,6 +1,9 @@
 //! Which containers are there, where, and by which interfaces: what limits are decided from. Data only.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{book::Book, snapshot::Identity, traffic::Lines};
 use crate::inventory::wires::Location;
@@ -16,6 +19,8 @@ pub struct Subject {
     pub cgroup: u32,
     /// That cgroup's path from the root of the hierarchy that is counted.
     pub path: Vec<u8>,
+    /// It executed its first program: what its runtime sets of its cgroup is set.
+    pub runs: bool,
     /// Where its network is.
     pub network: Network,
 }
@@ -33,13 +38,17 @@ pub enum Network {
     Elsewhere,
 }
 
-/// All containers, in the order of their ids.
+/// All containers, in the order of their ids. `executed`: whether a program was executed in a cgroup.
 #[must_use]
-pub fn roster(book: &Book, lines: &Lines) -> Vec<Subject> {
+pub fn roster(book: &Book, lines: &Lines, executed: impl Fn(u32) -> bool) -> Vec<Subject> {
     let mut pairs: HashMap<u64, Vec<(u32, String)>> = HashMap::new();
     for (ifindex, account, name) in lines.owned() {
         pairs.entry(account).or_default().push((ifindex, name.to_owned()));
     }
+    let there = book.members().filter(|(_, member)| !member.removed);
+    // Its first program may run in a cgroup below its own.
+    let running: HashSet<u64> =
+        there.filter(|(cgroup, _)| executed(*cgroup)).filter_map(|(_, member)| member.account).collect();
     let own = book.members().filter(|(_, member)| !member.removed).filter_map(|(cgroup, member)| {
         let account = member.account?;
         let entry = book.account(account)?;
@@ -49,6 +58,7 @@ pub fn roster(book: &Book, lines: &Lines) -> Vec<Subject> {
             identity: entry.identity.clone(),
             cgroup,
             path: member.path.clone(),
+            runs: running.contains(&account),
             network: match (pairs.remove(&account), lines.place(account)) {
                 (Some(pairs), _) => Network::Pairs(pairs),
                 (None, Some(Location::Host)) => Network::Host,

@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    RuntimeError, propose,
+    RuntimeError, daemons,
     state_file::{Links, read_json},
 };
 
@@ -154,34 +154,14 @@ fn bytes_as_os_str(bytes: &[u8]) -> &OsStr {
 
 /// The running daemons of the host.
 fn running() -> Vec<Daemon> {
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    processes.flatten().filter_map(|entry| daemon(entry.file_name().to_str()?.parse().ok()?)).collect()
+    daemons::running(&[daemons::DOCKERD]).filter_map(daemon).collect()
 }
 
-/// `comm` first: reading another process's command line can wait for its memory lock.
 fn daemon(pid: u32) -> Option<Daemon> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
-    if fs::read(proc.join("comm")).ok()? != b"dockerd\n" || !is_roots(&proc) || !is_hosts(&proc) {
-        return None;
-    }
     let cmdline = fs::read(proc.join("cmdline")).ok()?;
     let arguments = cmdline.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec())).collect();
     Some(Daemon { pid, arguments, cwd: fs::read_link(proc.join("cwd")).ok() })
-}
-
-/// Anybody can call a process dockerd: the host's sees the files that we or init see. One inside
-/// a container speaks of other directories. Where its mounts may not be looked at, its cgroups tell whether it is in one.
-fn is_hosts(proc: &Path) -> bool {
-    let mounts = |proc: &Path| fs::read_link(proc.join("ns/mnt")).ok();
-    let ours = ["/proc/self", "/proc/1"].map(|proc| mounts(proc.as_ref()));
-    mounts(proc).map_or_else(|| is_outside_containers(proc), |its| ours.contains(&Some(its)))
-}
-
-/// Whether root started it: a set-uid program that somebody else started has his real user id.
-fn is_roots(proc: &Path) -> bool {
-    let status = fs::read_to_string(proc.join("status")).unwrap_or_default();
-    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-    ids.is_some_and(|ids| ids.split_whitespace().all(|id| id == "0"))
 }
 
 /// Whether root alone decides what stands at `path`, its links followed: it and all directories above it are root's, and
@@ -193,13 +173,6 @@ fn is_trusted(path: &Path) -> bool {
             let sticky = found.mode() & 0o1000 != 0 && place != path;
             found.uid() == 0 && (found.mode() & 0o022 == 0 || sticky)
         })
-    })
-}
-
-fn is_outside_containers(proc: &Path) -> bool {
-    let path = |line: &[u8]| line.splitn(3, |byte| *byte == b':').nth(2).map(<[u8]>::to_vec);
-    fs::read(proc.join("cgroup")).is_ok_and(|cgroups| {
-        cgroups.split(|byte| *byte == b'\n').filter_map(path).all(|path| propose(&path).is_none())
     })
 }
 

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod daemons;
 pub mod docker;
 pub mod docker_root;
 pub mod path;

@@ -90,10 +90,6 @@ fn a_bomb_stops_at_the_limit_and_every_refusal_is_a_hit() {
     assert_eq!(ground.file("pids.events"), format!("max {refused}\n"));
     let left: u64 = ground.file("pids.current").trim().parse().unwrap();
     assert_eq!(tasks.current().unwrap(), left);
-    match tasks.peak().unwrap() {
-        Some(peak) => assert_eq!(peak, 50),
-        None => assert!(!ground.place().join("pids.peak").exists()),
-    }
 
     tasks.set_max(Max::None).unwrap();
     assert_eq!(bomb(&ground).0, 0, "lifted at once");
@@ -161,7 +157,6 @@ fn a_cgroup_that_is_gone_or_made_anew_is_not_touched() {
         is_gone(tasks.set_max(Max::Number(1)).unwrap_err());
         is_gone(tasks.max().unwrap_err());
         is_gone(tasks.current().unwrap_err());
-        is_gone(tasks.peak().unwrap_err());
         is_gone(tasks.hits().unwrap_err());
         is_gone(tasks.watch().unwrap_err());
         is_gone(tasks.effective().unwrap_err());

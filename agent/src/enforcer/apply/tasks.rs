@@ -7,7 +7,7 @@ use super::{
     },
     Doer, Held, Look, NotHeld,
 };
-use crate::cgroup::{Freezer, Max, TaskError, Tasks, directory, id_of};
+use crate::cgroup::{Effective, Freezer, Max, TaskError, Tasks, directory, id_of, printable};
 
 impl Doer {
     fn tasks(&self, cgroup: u64, path: &[u8]) -> Result<Tasks, NotHeld> {
@@ -17,7 +17,7 @@ impl Doer {
 
     pub(super) fn hold_tasks(&mut self, cgroup: u64, desired: &Desired) -> Result<Held, NotHeld> {
         let error = |error: TaskError| NotHeld(error.to_string());
-        let Desired { wanted, path, above_runtime, .. } = desired;
+        let Desired { wanted, path, .. } = desired;
         let tasks = self.tasks(cgroup, path)?;
         let now = number(tasks.max().map_err(error)?);
         let (before, was) = match self.done.get(&Place::Tasks(cgroup)) {
@@ -25,8 +25,7 @@ impl Doer {
             Some(record @ Record::Tasks { before, .. }) if record.is_ours(now) => (*before, now),
             _ => (now, None),
         };
-        let ours =
-            if *above_runtime { *wanted } else { before.map_or(*wanted, |before| before.min(*wanted)) };
+        let ours = desired.within(before);
         self.note(Record::Tasks {
             cgroup,
             path: Path::from(path.as_slice()),
@@ -36,8 +35,13 @@ impl Doer {
             wanted: *wanted,
         })?;
         tasks.set_max(Max::Number(ours)).map_err(error)?;
-        let lower = before.filter(|before| !above_runtime && before < wanted);
-        let degraded = lower.map(|before| format!("the runtime's own limit is lower: {before}"));
+        let lower = (ours < *wanted).then(|| format!("the runtime's own limit is lower: {ours}"));
+        let Effective { max, path: above } = tasks.effective().map_err(error)?;
+        let is_above = above != *path;
+        let degraded = match number(max) {
+            Some(max) if is_above => Some(format!("that of {} is lower: {max}", printable(&above))),
+            _ => lower,
+        };
         Ok(Held { method: "pids.max", degraded })
     }
 

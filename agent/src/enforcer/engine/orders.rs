@@ -1,10 +1,13 @@
 //! What the engine is told, and what it does then.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::sync::oneshot;
 
-use super::{Engine, Line, Mode, Policies};
+use super::{Engine, Line, Mode, Place, Policies};
 use crate::{
     enforcer::{ByHand, Numbers, Protected},
     kernel::Error,
@@ -26,6 +29,8 @@ pub enum Order {
     Refused(String),
     /// Somebody sets or unsets limits of one container.
     Hand(Box<HandRequest>, oneshot::Sender<Result<Settled, Refusal>>),
+    /// The task limit of the cgroup with this id was hit.
+    Hit(u64),
 }
 
 /// Limits by hand for one container.
@@ -97,6 +102,12 @@ impl Engine {
             Order::Refused(why) => {
                 self.problem = Some(why.clone());
                 self.write(Note { why, ..Note::new(Kind::ConfigRefused, Who::Agent) });
+            }
+            Order::Hit(cgroup) => {
+                self.alarm.again(cgroup);
+                if let Some(line) = self.line_at(Place::Tasks(cgroup)).cloned() {
+                    self.sample_tasks(&line, Duration::ZERO);
+                }
             }
             Order::Hand(request, answer) => {
                 if !answer.is_closed() {

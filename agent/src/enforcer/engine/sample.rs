@@ -139,18 +139,27 @@ impl Engine {
         }
     }
 
-    fn sample_tasks(&mut self, line: &Line, elapsed: Duration) {
+    pub(super) fn sample_tasks(&mut self, line: &Line, elapsed: Duration) {
         let (Some(Place::Tasks(cgroup)), Some(pids)) = (line.places.first(), &self.pids) else { return };
         let Ok(tasks) = Tasks::open(pids, &line.path, *cgroup) else { return };
         let Ok(current) = tasks.current() else { return };
         let before = self.used.get(&line.key()).copied().unwrap_or_default();
         let near = line.value * u64::from(self.policies.soft_percent) / 100;
-        let is_near = current >= near.max(1);
+        // One that swings around it is told once.
+        let is_near = current >= near.max(1) || before.is_near && current >= near - near / 10;
         if line.mode == Mode::DryRun {
             let is_over = current > line.value;
             self.over(line, current, is_over, before.is_over, elapsed);
             self.used.insert(line.key(), Used { now: Some(current), is_over, is_near, ..Used::default() });
             return;
+        }
+        let is_over = current > line.value;
+        if is_over && !before.is_over {
+            let why = format!(
+                "{current} tasks: a line below what is there stops nothing, nor does it who is moved in"
+            );
+            let note = Note { to: line.value.to_string(), why, ..Note::new(Kind::Over, Who::Kernel) };
+            self.write(note.of(line.account, &line.identity, Some(line.what)));
         }
         if is_near && !before.is_near {
             let why =
@@ -165,7 +174,7 @@ impl Engine {
         if current >= line.value {
             self.spending.spend(line.key(), millis(elapsed), 0);
         }
-        let mut used = Used { now: Some(current), is_near, ..before };
+        let mut used = Used { now: Some(current), is_near, is_over, ..before };
         used.unsaid += more.hits;
         if used.unsaid > 0 && used.said.is_none_or(|said| said.elapsed() >= HITS_AGAIN) {
             let why = format!("{} forks refused", used.unsaid);

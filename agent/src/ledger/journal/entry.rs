@@ -31,6 +31,9 @@ pub enum Kind {
     Hit,
     /// A container came near the line.
     SoftLine,
+    /// It has more tasks than its line, which the kernel does not end: who is moved in is not refused (`docker exec` moves its
+    /// process in), nor is a line drawn below what is there.
+    Over,
     /// It went over the line in a dry run.
     Violation,
     /// Somebody else changed what holds a limit.
@@ -53,13 +56,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Set,
         Self::Unset,
         Self::Applied,
         Self::Undone,
         Self::Hit,
         Self::SoftLine,
+        Self::Over,
         Self::Violation,
         Self::Drift,
         Self::Degraded,
@@ -81,6 +85,7 @@ impl Kind {
             Self::Undone => "undone",
             Self::Hit => "hit",
             Self::SoftLine => "soft-line",
+            Self::Over => "over",
             Self::Violation => "violation",
             Self::Drift => "drift",
             Self::Degraded => "degraded",
