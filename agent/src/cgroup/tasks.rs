@@ -119,6 +119,18 @@ impl Tasks {
         Watch::open(&self.cgroup, file)
     }
 
+    /// Whether a limit above may refuse its forks, too. Those are read by their paths.
+    #[must_use]
+    pub fn is_below_a_limit(&self) -> bool {
+        above(self.cgroup.path()).any(|path| self.max_at(path).is_some_and(|max| max != Max::None))
+    }
+
+    /// The limit of a cgroup above; the root has none.
+    fn max_at(&self, path: &[u8]) -> Option<Max> {
+        let file: PathBuf = directory(&self.hierarchy.mount, path).join("pids.max");
+        Max::parse(&fs::read(file).ok()?)
+    }
+
     /// The limit that counts for it. Those above are read by their paths.
     ///
     /// # Errors
@@ -126,10 +138,7 @@ impl Tasks {
     pub fn effective(&self) -> Result<Effective, TaskError> {
         let mut lowest = Effective { max: self.max()?, path: self.cgroup.path().to_vec() };
         for path in above(self.cgroup.path()) {
-            let file: PathBuf = directory(&self.hierarchy.mount, path).join("pids.max");
-            // The root has none.
-            let max = fs::read(file).ok().and_then(|text| Max::parse(&text));
-            if let Some(max) = max.filter(|max| *max < lowest.max) {
+            if let Some(max) = self.max_at(path).filter(|max| *max < lowest.max) {
                 lowest = Effective { max, path: path.to_vec() };
             }
         }

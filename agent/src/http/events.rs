@@ -127,7 +127,7 @@ mod tests {
                     assert!(REFERENCE.contains(&format!("\n| `{word}` | ")), "{word} is not in docs/api.md");
                 })
                 .count(),
-            4 + 9 + 15
+            4 + 9 + 16
         );
         for kind in Kind::ALL {
             assert_eq!(serde_json::to_value(kind).expect("JSON"), kind.as_str());

@@ -183,9 +183,10 @@ impl Engine {
             (used.unsaid, used.said) = (0, Some(Instant::now()));
         }
         self.used.insert(line.key(), used);
-        // Where a kernel counts hits of limits above, too, only what stands at its own line is acted upon.
+        // Where a kernel counts hits of limits above, too, and there are some, only what stands at its own line is acted upon.
         let is_at_line = matches!(max, Max::Number(max) if current >= max);
-        if more.hits > 0 && (counting == Counting::OwnLimit || is_at_line) {
+        let is_own = || counting == Counting::OwnLimit || is_at_line || !tasks.is_below_a_limit();
+        if more.hits > 0 && is_own() {
             self.hit(line, &tasks);
         }
     }
