@@ -91,6 +91,15 @@ impl Cgroup {
         Ok(Self { hierarchy, path })
     }
 
+    /// Lets cgroups below it have a controller, where this hierarchy has that.
+    pub fn delegate(&self, controller: &str) -> Result<()> {
+        let there = fs::read_to_string(self.path.join("cgroup.controllers")).unwrap_or_default();
+        if !there.split_whitespace().any(|one| one == controller) {
+            return Ok(());
+        }
+        self.write("cgroup.subtree_control", &format!("+{controller}"))
+    }
+
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -47,6 +47,7 @@ impl Sandbox {
     /// One whose cgroup is named like a container that no runtime knows, in a cgroup of that name.
     pub fn container(name: &str, bridge: &Bridge, number: u8) -> Result<Self> {
         let parent = Cgroup::create(name)?;
+        parent.delegate("pids")?;
         let cgroup = parent.child(&format!("test-{:060x}{number:04x}.scope", std::process::id()))?;
         let mut sandbox = Self::alone(cgroup, Some(parent), number)?;
         sandbox.connect(bridge)?;

@@ -104,7 +104,7 @@ impl Doer {
         let undone = match record {
             Record::Tasks { .. } => self.undo_tasks(record),
             Record::Ingress { ifindex, .. } => self.undo_ingress(*ifindex),
-            Record::Egress { ifindex, .. } => self.undo_egress(*ifindex),
+            Record::Egress { ifindex, makes_hook, .. } => self.undo_egress(*ifindex, *makes_hook),
             Record::Frozen { cgroup, path } => self.thaw(*cgroup, path.bytes()),
         };
         match undone {
@@ -124,7 +124,7 @@ impl Doer {
         match record {
             Record::Tasks { .. } => self.look_at_tasks(record),
             Record::Ingress { ifindex, wanted } => self.look_at_ingress(*ifindex, *wanted),
-            Record::Egress { ifindex, wanted } => self.look_at_egress(*ifindex, *wanted),
+            Record::Egress { ifindex, wanted, .. } => self.look_at_egress(*ifindex, *wanted),
             Record::Frozen { cgroup, path } => self.look_at_frozen(*cgroup, path.bytes()),
         }
     }

@@ -54,6 +54,9 @@ pub enum Record {
         ifindex: u32,
         /// Bits per second.
         wanted: u64,
+        /// There was nothing before that filters could hang at.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        makes_hook: bool,
     },
     /// A cgroup was frozen as its task limit was hit.
     Frozen {
@@ -180,7 +183,8 @@ mod tests {
             tasks(path(b"/docker/4f"), None),
             tasks(path(b"/docker/\xff\"\n"), Some(100)),
             Record::Ingress { ifindex: 3, wanted: 1 },
-            Record::Egress { ifindex: 3, wanted: u64::MAX },
+            Record::Egress { ifindex: 3, wanted: u64::MAX, makes_hook: false },
+            Record::Egress { ifindex: u32::MAX, wanted: u64::MAX, makes_hook: true },
         ];
         for record in &records {
             assert_eq!(Record::parse(&record.text().unwrap()).as_ref(), Some(record));

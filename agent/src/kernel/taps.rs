@@ -89,6 +89,12 @@ pub(super) const NO_CGROUP2: &str =
 /// First kernel with tcx links.
 const TCX: (u32, u32) = (6, 6);
 
+/// Whether this kernel has tcx links.
+#[must_use]
+pub fn has_tcx() -> bool {
+    super::plan::version(&super::plan::release()).is_none_or(|kernel| kernel >= TCX)
+}
+
 /// Why there will be no program at this place, as far as that can be told without trying.
 #[must_use]
 pub fn left_out(place: Place, kernel: Option<(u32, u32)>, cgroup2: bool) -> Option<&'static str> {

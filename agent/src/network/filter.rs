@@ -28,7 +28,9 @@ const NAME: &str = "plimsoll";
 /// Of all protocols: `ETH_P_ALL`.
 const ALL: u16 = 3;
 
-/// `TCA_BPF_FD`, `include/uapi/linux/pkt_cls.h`.
+/// `TCA_BPF_ACT`, `include/uapi/linux/pkt_cls.h`.
+const ACTIONS: u16 = 1;
+/// `TCA_BPF_FD`
 const PROGRAM: u16 = 6;
 /// `TCA_BPF_NAME`
 const PROGRAM_NAME: u16 = 7;
@@ -38,6 +40,19 @@ const FLAGS: u16 = 8;
 const PROGRAM_ID: u16 = 11;
 /// `TCA_BPF_FLAG_ACT_DIRECT`: what the program returns is what is done.
 const DIRECT_ACTION: u32 = 1;
+
+/// The place of the only action.
+const FIRST: u16 = 1;
+/// `TCA_ACT_KIND`
+const ACTION_KIND: u16 = 1;
+/// `TCA_ACT_OPTIONS`
+const ACTION_OPTIONS: u16 = 2;
+/// `TCA_MIRRED_PARMS`, `include/uapi/linux/tc_act/tc_mirred.h`
+const MIRRED: u16 = 2;
+/// `TC_ACT_STOLEN`
+const STOLEN: u32 = 4;
+/// `TCA_EGRESS_REDIR`
+const REDIRECT: u32 = 1;
 
 /// Which packets of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -174,7 +189,8 @@ impl Requests {
     }
 
     /// Hangs a program of kind `SCHED_CLS` at an interface, or puts it in the place of ours in one step. It needs
-    /// [`Self::add_clsact`] before.
+    /// [`Self::add_clsact`] before. `to`: what it answers other than 0 for goes out through that interface, by `mirred`, as an
+    /// ifb takes from a program's own redirection nothing below 6.3; `None`: what it answers is done.
     ///
     /// # Errors
     /// [`ShapingError::Foreign`] where somebody else's filter has our priority and handle; [`ShapingError::NotSupported`]
@@ -184,9 +200,11 @@ impl Requests {
         ifindex: u32,
         side: Side,
         program: BorrowedFd<'_>,
+        to: Option<u32>,
     ) -> Result<(), ShapingError> {
         let what = "hang a program at it";
-        let put = |requests: &mut Self, flags| requests.put_filter(ifindex, side, program.as_raw_fd(), flags);
+        let options = options(program.as_raw_fd(), to);
+        let put = |requests: &mut Self, flags| requests.put_filter(ifindex, side, &options, flags);
         let refusal = match put(self, NLM_F_CREATE | NLM_F_EXCL) {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
@@ -220,14 +238,18 @@ impl Requests {
         &mut self,
         ifindex: u32,
         side: Side,
-        program: i32,
+        options: &Attributes,
         flags: u16,
     ) -> Result<(), Refusal> {
-        let options = Attributes::default()
-            .with(PROGRAM, &program.to_ne_bytes())
-            .text(PROGRAM_NAME, NAME)
-            .with(FLAGS, &DIRECT_ACTION.to_ne_bytes());
-        self.change(our_filter(NEW_FILTER, ifindex, side).options(&options), flags)
+        self.change(our_filter(NEW_FILTER, ifindex, side).options(options), flags)
+    }
+
+    /// Whether there is something for filters to hang at.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn has_hook(&mut self, ifindex: u32) -> Result<bool, ShapingError> {
+        self.hook_of(ifindex).map(|hook| hook.is_some())
     }
 
     /// The kind of qdisc that filters hang at.
@@ -235,6 +257,17 @@ impl Requests {
         let qdiscs = self.qdiscs_of(ifindex)?;
         Ok(qdiscs.into_iter().find(|qdisc| qdisc.parent == HOOK).map(|qdisc| qdisc.kind))
     }
+}
+
+/// What a filter of ours is told.
+pub(super) fn options(program: i32, to: Option<u32>) -> Attributes {
+    let options = Attributes::default().with(PROGRAM, &program.to_ne_bytes()).text(PROGRAM_NAME, NAME);
+    let Some(to) = to else { return options.with(FLAGS, &DIRECT_ACTION.to_ne_bytes()) };
+    // `struct tc_mirred`: number, capabilities, action, two counts, what it does, where to.
+    let mirred = [0, 0, STOLEN, 0, 0, REDIRECT, to].map(u32::to_ne_bytes);
+    let mirred = Attributes::default().with(MIRRED, mirred.as_flattened());
+    let action = Attributes::default().text(ACTION_KIND, "mirred").nest(ACTION_OPTIONS, &mirred);
+    options.nest(ACTIONS, &Attributes::default().nest(FIRST, &action))
 }
 
 fn our_filter(message_type: u16, ifindex: u32, side: Side) -> Control {

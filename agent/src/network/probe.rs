@@ -7,7 +7,7 @@ use netlink_packet_route::{
     link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage},
 };
 
-use super::{Bucket, Handle, IfbName, Requests, ShapingError, Side, Tbf};
+use super::{Bucket, Handle, IfbName, Requests, ShapingError, Side, Tbf, filter::options};
 
 /// A limit to try with.
 const LIMIT: u64 = 1_000_000;
@@ -97,7 +97,7 @@ impl Requests {
     fn probe_clsact(&mut self, ifindex: u32) -> Result<(), ShapingError> {
         self.add_clsact(ifindex)?;
         // With no program at all, a kernel that has cls_bpf complains of that.
-        let refused = self.put_filter(ifindex, Side::Ingress, -1, NLM_F_CREATE);
+        let refused = self.put_filter(ifindex, Side::Ingress, &options(-1, None), NLM_F_CREATE);
         self.delete_clsact(ifindex)?;
         match refused {
             Err(refusal) if refusal.errno() == Some(libc::ENOENT) => {

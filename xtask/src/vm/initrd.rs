@@ -14,7 +14,7 @@ use crate::shell;
 const INIT: &str = include_str!("guest/initrd.sh");
 
 /// Modules of the guest: its disks and console, and what containers need. The rest of a kernel's modules stays out.
-const MODULES: [&str; 16] = [
+const MODULES: [&str; 18] = [
     "virtio_pci",
     "virtio_blk",
     "virtio_console",
@@ -31,6 +31,8 @@ const MODULES: [&str; 16] = [
     "sch_htb",
     "sch_ingress",
     "cls_bpf",
+    "act_mirred",
+    "sch_fq_codel",
 ];
 
 /// The initrd for a kernel, made where it is not there yet.

@@ -8,7 +8,7 @@ use super::{
     Doer, Held, Look, NotHeld, not_held,
 };
 use crate::{
-    kernel::shapers::Shapers,
+    kernel::{shapers::Shapers, taps::has_tcx},
     network::{Handle, IfbName, ShapingError, Side, Tbf},
 };
 
@@ -41,33 +41,44 @@ impl Doer {
 
     pub(super) fn hold_egress(&mut self, ifindex: u32, wanted: u64) -> Result<Held, NotHeld> {
         let mtu = self.mtu(ifindex)?;
-        self.note(Record::Egress { ifindex, wanted })?;
+        let is_old = !has_tcx();
+        let makes_hook = is_old && self.makes_hook(ifindex).map_err(not_held)?;
+        self.note(Record::Egress { ifindex, wanted, makes_hook })?;
         let name = IfbName::of(ifindex);
         let ifb = self.requests.make_ifb(&name, IFB_QUEUE).map_err(not_held)?;
         let mut degraded = self.shape(ifb, wanted, mtu).map_err(not_held)?;
         let words = |error: crate::kernel::Error| NotHeld(error.to_string());
         self.shapers.point(ifindex, ifb).map_err(words)?;
-        if let Err(error) = self.shapers.link(ifindex) {
-            self.hang_filter(ifindex).map_err(|filter| NotHeld(format!("{error}; {filter}")))?;
+        if is_old {
+            self.hang_filter(ifindex, ifb).map_err(not_held)?;
             let old = "this kernel has no tcx links: a cls_bpf filter leads to the ifb";
             degraded = Some(degraded.map_or_else(|| old.into(), |degraded| format!("{degraded}; {old}")));
+        } else {
+            self.shapers.link(ifindex).map_err(words)?;
         }
         Ok(Held { method: "ifb", degraded })
     }
 
-    fn hang_filter(&mut self, ifindex: u32) -> Result<(), ShapingError> {
+    fn hang_filter(&mut self, ifindex: u32, ifb: u32) -> Result<(), ShapingError> {
         self.requests.add_clsact(ifindex)?;
-        self.requests.replace_filter(ifindex, Side::Ingress, self.shapers.program().as_fd())
+        self.requests.replace_filter(ifindex, Side::Ingress, self.shapers.program().as_fd(), Some(ifb))
+    }
+
+    /// Whether what the filter hangs at is, or will be, of our making.
+    fn makes_hook(&mut self, ifindex: u32) -> Result<bool, ShapingError> {
+        match self.done.get(&Place::Egress(ifindex)) {
+            Some(Record::Egress { makes_hook, .. }) => Ok(*makes_hook),
+            _ => self.requests.has_hook(ifindex).map(|there| !there),
+        }
     }
 
     /// The program goes before the interface that it leads to: led to none, packets are lost.
-    pub(super) fn undo_egress(&mut self, ifindex: u32) -> Result<Option<String>, String> {
+    pub(super) fn undo_egress(&mut self, ifindex: u32, made_hook: bool) -> Result<Option<String>, String> {
         let words = |error: crate::kernel::Error| error.to_string();
         self.shapers.unlink(ifindex).map_err(words)?;
-        let had_filter =
-            self.requests.delete_filter(ifindex, Side::Ingress).map_err(|error| error.to_string())?;
+        self.requests.delete_filter(ifindex, Side::Ingress).map_err(|error| error.to_string())?;
         self.shapers.unpoint(ifindex).map_err(words)?;
-        if had_filter {
+        if made_hook {
             // Others may have hung something there since: then it stays.
             let _in_use = self.requests.delete_clsact(ifindex);
         }

@@ -43,11 +43,11 @@ fn our_program_runs_is_replaced_and_goes() {
         for side in SIDES {
             assert_eq!(requests.filters(ifindex, side).unwrap(), []);
             assert!(!requests.delete_filter(ifindex, side).unwrap());
-            requests.replace_filter(ifindex, side, first.program()).unwrap();
+            requests.replace_filter(ifindex, side, first.program(), None).unwrap();
         }
         packet();
         assert_eq!(first.bytes().unwrap(), 1_042, "it went out, and nothing came in");
-        requests.replace_filter(ifindex, Side::Egress, second.program()).unwrap();
+        requests.replace_filter(ifindex, Side::Egress, second.program(), None).unwrap();
         packet();
         assert_eq!((first.bytes().unwrap(), second.bytes().unwrap()), (1_042, 1_042));
 
@@ -86,13 +86,13 @@ fn filters_of_others_stay() {
         let before = listing("a");
         assert_eq!(requests.add_clsact(ifindex).unwrap(), Hook::WasThere);
         let ours = program();
-        requests.replace_filter(ifindex, Side::Ingress, ours.program()).unwrap();
+        requests.replace_filter(ifindex, Side::Ingress, ours.program(), None).unwrap();
         let all = requests.filters(ifindex, Side::Ingress).unwrap();
         assert_eq!(
             all.iter().map(|filter| (filter.priority, filter.is_ours())).collect::<Vec<_>>(),
             [(1, false), (28_780, true)]
         );
-        let taken = requests.replace_filter(ifindex, Side::Egress, ours.program()).unwrap_err();
+        let taken = requests.replace_filter(ifindex, Side::Egress, ours.program(), None).unwrap_err();
         assert!(matches!(taken, ShapingError::Foreign { .. }), "{taken}");
         assert!(!requests.delete_filter(ifindex, Side::Egress).unwrap());
         assert!(requests.delete_filter(ifindex, Side::Ingress).unwrap());
@@ -113,7 +113,7 @@ fn below_an_ingress_qdisc_there_is_one_side() {
         let before = listing("a");
         assert_eq!(requests.add_clsact(ifindex).unwrap(), Hook::IngressOnly);
         let ours = program();
-        requests.replace_filter(ifindex, Side::Ingress, ours.program()).unwrap();
+        requests.replace_filter(ifindex, Side::Ingress, ours.program(), None).unwrap();
         assert!(requests.filters(ifindex, Side::Ingress).unwrap()[0].is_ours());
         assert!(requests.delete_filter(ifindex, Side::Ingress).unwrap());
         let error = requests.delete_clsact(ifindex).unwrap_err();
@@ -132,7 +132,7 @@ fn at_an_interface_that_is_gone_nothing_hangs() {
         for side in SIDES {
             assert_eq!(requests.filters(ifindex, side).unwrap(), []);
             assert!(!requests.delete_filter(ifindex, side).unwrap());
-            let error = requests.replace_filter(ifindex, side, program().program()).unwrap_err();
+            let error = requests.replace_filter(ifindex, side, program().program(), None).unwrap_err();
             assert!(error.is_gone(), "{error}");
         }
     });
