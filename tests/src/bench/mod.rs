@@ -1,7 +1,7 @@
 //! `plimsoll-bench`: what the agent costs. Prints Markdown; what it is doing goes to standard error.
 //!
 //! With words, only the sections of these names: `programs`, `packets`, `loops`, `throughput`, `scale`, `memory`,
-//! `naming`, `attaching`. Needs root, and the environment of the tests. Changes nothing for good.
+//! `naming`, `attaching`, `limits`. Needs root, and the environment of the tests. Changes nothing for good.
 
 mod alone;
 mod attaching;
@@ -10,6 +10,7 @@ mod containers;
 mod figures;
 mod instruction;
 mod kernel;
+mod limits;
 mod loads;
 mod loops;
 mod memory;
@@ -37,7 +38,7 @@ use crate::host;
 
 type Measure = fn() -> Result<Section>;
 
-const SECTIONS: [(&str, Measure); 8] = [
+const SECTIONS: [(&str, Measure); 9] = [
     ("programs", programs::measure),
     ("packets", packets::measure),
     ("loops", loops::measure),
@@ -46,6 +47,7 @@ const SECTIONS: [(&str, Measure); 8] = [
     ("memory", memory::measure),
     ("naming", naming::measure),
     ("attaching", attaching::measure),
+    ("limits", limits::measure),
 ];
 
 /// Runs the program with the arguments of this process.

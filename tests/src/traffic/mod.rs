@@ -1,5 +1,6 @@
 //! `plimsoll-load traffic`: one honest load of packets at a time, in the network namespace and cgroup that it is started in.
 
+mod limited;
 mod raw;
 mod sink;
 
@@ -25,6 +26,7 @@ const SILENCE: Duration = Duration::from_millis(1_800);
 
 const USAGE: &str = "usage: plimsoll-load traffic sink | tcp ADDR BYTES | connections ADDR COUNT | abort ADDR COUNT | \
     silent ADDR COUNT | udp ADDR SIZE COUNT | flood ADDR SIZE COUNT | udp-gso ADDR SEGMENT SEGMENTS COUNT | \
+    flows ADDR COUNT CONGESTION SECONDS | datagrams ADDR MEGABITS SECONDS | plain INTERFACE | \
     closed ADDR COUNT | udp-closed ADDR COUNT | raw ADDR COUNT | packets INTERFACE COUNT";
 
 /// Runs one load with these words of the command line.
@@ -40,6 +42,13 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["udp-gso", address, segment, segments, count] => {
             udp_gso(address.parse()?, segment.parse()?, segments.parse()?, count.parse()?)
         }
+        ["flows", address, count, congestion, seconds] => {
+            limited::flows(address.parse()?, count.parse()?, congestion, seconds.parse()?)
+        }
+        ["datagrams", address, megabits, seconds] => {
+            limited::paced(address.parse()?, megabits.parse()?, seconds.parse()?)
+        }
+        ["plain", interface] => limited::plain(interface),
         ["closed", address, count] => closed(address.parse()?, count.parse()?),
         ["udp-closed", address, count] => udp_closed(address.parse()?, count.parse()?),
         ["raw", address, count] => raw::ip(address.parse()?, count.parse()?),
