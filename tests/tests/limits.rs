@@ -119,6 +119,15 @@ fn listing() -> Result<String> {
     Ok(format!("{}\n{links}", run(&["tc", "qdisc", "show"])?))
 }
 
+/// The same once new interfaces have come up: the kernel tells that up to a second later.
+fn settled_listing() -> Result<String> {
+    wait::until("interfaces are up", || {
+        let before = listing()?;
+        thread::sleep(Duration::from_millis(1_500));
+        Ok((listing()? == before).then_some(before))
+    })
+}
+
 /// Whether both listings say the same.
 fn prove_same(case: &mut Case, what: &str, before: &str, now: &str) {
     let without = |text: &str, other: &str| -> Vec<String> {
@@ -292,7 +301,7 @@ fn limits_outlive_the_agent_and_are_undone_to_the_last() -> Result<()> {
         let limited = Limited::new("outliving", &bridge, 1)?;
         let other = Sandbox::new("outliving-other", &bridge, 2)?;
         let _sink = other.sink()?;
-        let before = (listing()?, limited.max()?);
+        let before = (settled_listing()?, limited.max()?);
         let config = policy("pids = 60\negress = \"20mbit\"\ningress = \"20mbit\"")?;
         for kill in 0..settings::scaled(10).max(4) {
             let agent = Agent::spawn(&pins, &["--config", &config.path().display().to_string()])?;
@@ -351,7 +360,7 @@ fn a_dry_run_counts_and_touches_nothing() -> Result<()> {
         let limited = Limited::new("dry", &bridge, 1)?;
         let other = Sandbox::new("dry-other", &bridge, 2)?;
         let _sink = other.sink()?;
-        let before = (listing()?, limited.max()?);
+        let before = (settled_listing()?, limited.max()?);
         let config = policy("pids = 1\negress = \"1mbit\"")?;
         let agent = start(&pins, &config, &["--limits", "dry-run"])?;
         thread::sleep(A_READING);

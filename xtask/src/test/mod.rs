@@ -27,7 +27,7 @@ pub const KERNELS: [&str; 2] = ["6.1", "6.12"];
 
 /// Parts of names of the tests that a whole run boots virtual machines for: those whose answer may differ from kernel to
 /// kernel. Without KVM all of them would take a guest a quarter of an hour; `cargo xtask vm` runs them all.
-const V2_TESTS: [&str; 16] = [
+const V2_TESTS: [&str; 19] = [
     "exactness_in",
     "exactness_of",
     "exactness_when",
@@ -44,6 +44,9 @@ const V2_TESTS: [&str; 16] = [
     "bytes_of_a_pair_that_ends",
     "containers_and_the_host",
     "tcp_connections",
+    "a_fork_bomb_is",
+    "bandwidth_is_held",
+    "limits_outlive",
 ];
 
 /// The kernel that is booted once more with hierarchies of cgroup v1 only, and the tests that count there.
