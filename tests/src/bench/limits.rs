@@ -252,7 +252,7 @@ pub fn measure() -> Result<Section> {
     let text = format!(
         "## Bandwidth limits\n\n\
          TCP for {SECONDS} s between two containers on a bridge whose ends neither cut nor join packets, so that each is counted as it is on \
-         the wire; counted at the receiver's own interface. *Payload* is what is left of its bytes without 66 of headers a packet. *Most in a second*: the greatest number of bytes in any second, the first \
+         the wire; counted at the receiver's own interface. *Payload* is what is left of its bytes without 66 of headers a packet; what arrives twice counts twice. *Most in a second*: the greatest number of bytes in any second, the first \
          included, all headers counted. Both in percent of the line; packets sent again in percent of those that arrived. *Ping*: from \
          the sender, beside the load; this kernel has {} `fq_codel`. `tbf`: what `tc` sets with these words, without Plimsoll, as the CNI bandwidth \
          plug-in does; its default burst lets 268 MB pass at once.\n\n\
