@@ -187,10 +187,7 @@ impl Owner {
             return;
         }
         self.published = Instant::now();
-        let now: Arc<[Subject]> = {
-            let executed = |cgroup| self.lookout.has_executed(cgroup);
-            roster(&self.clerk.book, &self.clerk.meter.lines, executed).into()
-        };
+        let now: Arc<[Subject]> = roster(&self.clerk.book, &self.clerk.meter.lines, &self.lookout).into();
         self.rosters.send_if_modified(|roster| {
             let is_new = roster.as_ref() != Some(&now);
             *roster = Some(now);
@@ -247,11 +244,10 @@ impl Owner {
 
     /// Takes in what the watcher of interfaces tells.
     fn listen(&mut self, heard: Heard) -> Result<(), Error> {
-        if !matches!(heard, Heard::Counters(_)) {
-            self.stir();
-        }
         if matches!(heard, Heard::Counters(_)) {
             self.patience = Instant::now();
+        } else {
+            self.stir();
         }
         self.lookout.listen(heard, &mut self.clerk)?;
         self.tell_ready();
@@ -366,28 +362,25 @@ impl Owner {
 
     fn tick(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        let (due, later) = self.later.iter().partition(|(at, _)| *at <= now);
+        let (due, later): (Vec<(Instant, u32)>, _) = self.later.iter().partition(|(at, _)| *at <= now);
         self.later = later;
-        let due: Vec<(Instant, u32)> = due;
         let mut asks: Vec<_> =
             due.into_iter().filter_map(|(_, cgroup)| self.clerk.book.ask(cgroup)).collect();
-        if now.duration_since(self.looked_up) >= LOOK_UP {
-            self.looked_up = now;
-            // One whose processes were moved into it executes nothing.
+        let is_due = now.duration_since(self.looked_up) >= LOOK_UP;
+        if self.clerk.events_were_lost()? || is_due {
+            // Those whose first program was missed, or whose processes were moved in, count as running.
             self.lookout.all_executed(&self.clerk);
             self.stir();
+            self.walk()?;
+        }
+        if is_due {
+            self.looked_up = now;
             let book: &Book = &self.clerk.book;
             asks.extend(book.containers().into_iter().filter_map(|cgroup| book.ask(cgroup)));
-            self.walk()?;
             self.lookout.locate_all(&self.clerk);
         }
         self.act(asks)?;
         self.lookout.tick(now, &mut self.clerk)?;
-        if self.clerk.events_were_lost()? {
-            self.lookout.all_executed(&self.clerk);
-            self.stir();
-            self.walk()?;
-        }
         self.clerk.look_after(self.settings.retention)
     }
 

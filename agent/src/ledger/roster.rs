@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{book::Book, snapshot::Identity, traffic::Lines};
+use super::{book::Book, lookout::Lookout, snapshot::Identity, traffic::Lines};
 use crate::inventory::wires::Location;
 
 /// One container that has a cgroup.
@@ -38,17 +38,19 @@ pub enum Network {
     Elsewhere,
 }
 
-/// All containers, in the order of their ids. `executed`: whether a program was executed in a cgroup.
+/// All containers, in the order of their ids.
 #[must_use]
-pub fn roster(book: &Book, lines: &Lines, executed: impl Fn(u32) -> bool) -> Vec<Subject> {
+pub fn roster(book: &Book, lines: &Lines, lookout: &Lookout) -> Vec<Subject> {
     let mut pairs: HashMap<u64, Vec<(u32, String)>> = HashMap::new();
     for (ifindex, account, name) in lines.owned() {
         pairs.entry(account).or_default().push((ifindex, name.to_owned()));
     }
     let there = book.members().filter(|(_, member)| !member.removed);
     // Its first program may run in a cgroup below its own.
-    let running: HashSet<u64> =
-        there.filter(|(cgroup, _)| executed(*cgroup)).filter_map(|(_, member)| member.account).collect();
+    let running: HashSet<u64> = there
+        .filter(|(cgroup, _)| lookout.has_executed(*cgroup))
+        .filter_map(|(_, member)| member.account)
+        .collect();
     let own = book.members().filter(|(_, member)| !member.removed).filter_map(|(cgroup, member)| {
         let account = member.account?;
         let entry = book.account(account)?;
